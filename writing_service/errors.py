@@ -1,0 +1,101 @@
+"""Every error that the service raises on purpose.
+
+    WritingServiceError
+    ├── ConfigurationError        the settings are wrong; the start ends
+    ├── InvalidRequest            the client can mend it (422)
+    │   ├── UndrawableText        no font draws some of its characters
+    │   ├── UnknownMethod         no conditioning method of that name
+    │   └── UnknownPictogram      no concept of that name
+    ├── ServiceUnavailable        try again later (503)
+    │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
+    │   └── QueueFull
+    ├── DeadlinePassed            the time for the request is over (504)
+    └── GenerationFailed          drawing failed for a reason of our own (500)
+
+Each message is one sentence that a person can act on. `api/problems.py` turns them into HTTP answers.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One field of a request and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class WritingServiceError(Exception):
+    """Root of the tree; `str(error)` is the sentence for people."""
+
+
+class ConfigurationError(WritingServiceError):
+    """The settings are wrong; the message names the key."""
+
+
+class InvalidRequest(WritingServiceError):
+    """A request that its sender can mend. `fields` says where."""
+
+    def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class UndrawableText(InvalidRequest):
+    """No font at hand draws these characters."""
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self.characters = tuple(dict.fromkeys(characters))
+        names = ", ".join(_describe(character) for character in self.characters)
+        message = f"No font here can draw {names}; remove it or put a font that has it into the fonts folder."
+        super().__init__(message, [FieldError("word", message)])
+
+
+class UnknownMethod(InvalidRequest):
+    """No conditioning method of that name for that kind."""
+
+    def __init__(self, kind: str, method: str, known: Iterable[str]) -> None:
+        message = f"Unknown {kind} method '{method}'; choose one of: {', '.join(known)}."
+        super().__init__(message, [FieldError(f"conditioning_methods.{kind}", message)])
+
+
+class UnknownPictogram(InvalidRequest):
+    """No pictogram of that name; `similar` are names that come near."""
+
+    def __init__(self, name: str, similar: Iterable[str] = ()) -> None:
+        near = ", ".join(similar)
+        hint = f"; did you mean {near}?" if near else "; use 'auto', 'off' or a concept's name."
+        message = f"Unknown pictogram '{name}'{hint}"
+        super().__init__(message, [FieldError("pictogram", message)])
+
+
+class ServiceUnavailable(WritingServiceError):
+    """The service cannot take this now. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: float = 30.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelsUnavailable(ServiceUnavailable):
+    """The models are missing, corrupt or of the wrong kind."""
+
+
+class QueueFull(ServiceUnavailable):
+    """As many requests wait as the configuration allows."""
+
+
+class DeadlinePassed(WritingServiceError):
+    """The time allowed for the request is over; its work was dropped."""
+
+
+class GenerationFailed(WritingServiceError):
+    """Drawing failed for a reason that the client cannot mend."""
+
+
+def _describe(character: str) -> str:
+    name = unicodedata.name(character, "unnamed character")
+    return f"'{character}' (U+{ord(character):04X} {name})"

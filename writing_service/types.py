@@ -1,0 +1,219 @@
+"""The values that a request passes through, in the order of its way.
+
+    WritingRequest → Meaning → Scene → ControlImages + Prompt → GenerationJob → GeneratedImage → AIGenerationResult
+
+Each is made once, frozen, and only passed on. Arrays inside them are never written to after construction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Mask = NDArray[np.uint8]
+"""(height, width) uint8 coverage: 0 empty, 255 covered."""
+
+Pixels = NDArray[np.uint8]
+"""(height, width, 3 or 4) uint8 sRGB, or straight-alpha RGBA."""
+
+EMPTY: Mapping[Any, Any] = MappingProxyType({})
+
+
+class ConditioningKind(StrEnum):
+    """The four kinds of control image, in the order in which they are always listed."""
+
+    CANNY = "canny"
+    DEPTH = "depth"
+    SEGMENTATION = "segmentation"
+    SCRIBBLE = "scribble"
+
+
+class ImageFormat(StrEnum):
+    """Encodings of an answer's picture."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Pixels, width first."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels, left and top inclusive."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class WritingRequest:
+    """What a client asks for. None means "as the style, the pipeline or chance says"."""
+
+    word: str
+    translation: str = ""
+    hint_writing: str = ""
+    language: str = "auto"
+    style: str = "comic"
+    width: int | None = None
+    height: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    seed: int | None = None
+    batch_size: int = 1
+    conditioning_weights: Mapping[ConditioningKind, float] = field(default_factory=dict)
+    conditioning_methods: Mapping[ConditioningKind, str] = field(default_factory=dict)
+    pictogram: str = "auto"
+
+
+@dataclass(frozen=True)
+class ScriptReport:
+    """The writing system of a word. `script` is a Unicode script name, `language` an ISO 639 code or ""."""
+
+    script: str
+    language: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedWord:
+    """A word drawn in its place on an otherwise empty canvas.
+
+    `mask` has the canvas's own size; 255 is ink.
+    """
+
+    text: str
+    script: str
+    language: str
+    mask: Mask
+    fonts: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> Size:
+        """The canvas."""
+        height, width = self.mask.shape
+        return Size(width, height)
+
+    @property
+    def image(self) -> Image.Image:
+        """The plain rendering: black ink on white, RGB."""
+        return Image.fromarray(255 - self.mask).convert("RGB")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What the picture shows. `subject` is a short English noun phrase, "" when nothing is known.
+
+    `source` says where it came from ("translation", "hint", "none"); `keywords` are further words that fit it, likeliest first.
+    """
+
+    subject: str
+    hint: str = ""
+    source: str = "none"
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Pictogram:
+    """One piece of openly licensed art. `pixels` is (n, n, 4) straight-alpha RGBA."""
+
+    name: str
+    source: str
+    pixels: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The word in front, its pictogram behind.
+
+    `backdrop` is the pictogram in its place, (height, width, 4) straight-alpha RGBA of the canvas's size, or None.
+    """
+
+    word: RenderedWord
+    layout: str
+    pictogram: Pictogram | None = None
+    backdrop: Pixels | None = None
+
+    @property
+    def size(self) -> Size:
+        """The canvas."""
+        return self.word.size
+
+
+@dataclass(frozen=True, eq=False)
+class ControlImage:
+    """One conditioning image, RGB, of the canvas's size, and the method that drew it."""
+
+    kind: ConditioningKind
+    method: str
+    image: Image.Image
+
+
+ControlImages = Mapping[ConditioningKind, ControlImage]
+
+
+@dataclass(frozen=True)
+class PromptResult:
+    """The text side of a picture. `dropped` are phrases left out for the tokenizers' length."""
+
+    main_prompt: str
+    negative_prompt: str
+    style: str
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationJob:
+    """Everything that the diffusion needs, complete: equal jobs give equal pictures."""
+
+    prompt: str
+    negative_prompt: str
+    control_images: Mapping[ConditioningKind, Image.Image]
+    conditioning_scales: Mapping[ConditioningKind, float]
+    num_inference_steps: int
+    guidance_scale: float
+    seeds: tuple[int, ...]
+    size: Size
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedImage:
+    """One drawn picture and the seed that drew it."""
+
+    image: Image.Image
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnImages:
+    """What the diffusion gives back: pictures in the order of the job's seeds, and milliseconds by stage."""
+
+    images: tuple[GeneratedImage, ...]
+    stage_times_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class AIGenerationResult:
+    """One finished request: pictures, what they were made from, and the metadata of the contract."""
+
+    images: tuple[GeneratedImage, ...]
+    scene: Scene
+    control_images: ControlImages
+    prompt: PromptResult
+    meaning: Meaning
+    metadata: Mapping[str, Any]
+    warnings: Sequence[str] = ()
