@@ -1,0 +1,1 @@
+"""Four kinds of control image, each by several methods, drawn concurrently."""

@@ -1,0 +1,1 @@
+"""What the picture is composed of: the word in front, its pictogram behind."""
