@@ -210,6 +210,7 @@ class DrawnImages:
 class AIGenerationResult:
     """One finished request: pictures, what they were made from, and the metadata of the contract."""
 
+    request: WritingRequest
     images: tuple[GeneratedImage, ...]
     scene: Scene
     control_images: ControlImages

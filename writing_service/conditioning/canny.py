@@ -6,39 +6,45 @@ from PIL import Image
 
 from writing_service.conditioning.base import (
     ConditioningGenerator,
+    as_mask,
     opaque,
     pixels,
     ring,
     subject_luminance,
+    unit,
 )
 from writing_service.conditioning.registry import MethodRegistry
-from writing_service.types import ConditioningKind, Pixels, RenderedWord, Scene
+from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord
 
 METHODS = MethodRegistry(ConditioningKind.CANNY)
+
 SUBJECT = 150
 """Grey of the subject's edges; the word's are 255."""
 
 
 @METHODS.register
 def opencv_canny(glyph: RenderedWord, *, low: int = 50, high: int = 150) -> Image.Image:
-    """Canny's detector with fixed thresholds (J. Canny, 1986)."""
-    return Image.fromarray(cv2.Canny(glyph.mask, low, high))
+    """Canny's detector (1986) with fixed thresholds: lines one pixel wide, as ControlNets know."""
+    return Image.fromarray(as_mask(cv2.Canny(glyph.mask, low, high)))
 
 
 @METHODS.register
-def adaptive_canny(glyph: RenderedWord, *, smoothing: float = 2.0) -> Image.Image:
-    """Canny on the smoothed word; the upper threshold is Otsu's of its own gradient, the lower half of that.
+def adaptive_canny(
+    glyph: RenderedWord, *, smoothing: float = 2.0, line: float = 2.0
+) -> Image.Image:
+    """Canny with thresholds from the picture: the upper is Otsu's of the gradient, the lower half.
 
-    Smoothing rounds corners off, so that the outline reads as one written line.
+    After Fang, Yue and Yu, "The Study on an Application of Otsu Method in Canny Operator" (2009).
+    `smoothing` (a standard deviation) rounds corners off, so that the outline reads as one written
+    line, `line` wide; both in pixels of a 512 canvas.
     """
-    sigma = max(0.5, smoothing * pixels(10, glyph.mask) / 10)
+    sigma = max(0.5, smoothing * unit(glyph.mask))
     smooth = cv2.GaussianBlur(glyph.mask, (0, 0), sigma)
     across, down = (cv2.Sobel(smooth, cv2.CV_16S, *axis) for axis in ((1, 0), (0, 1)))
-    gradient = cv2.convertScaleAbs(cv2.magnitude(across.astype(np.float32), down.astype(np.float32)), alpha=0.25)
-    threshold, _ = cv2.threshold(gradient[gradient > 0].reshape(-1, 1), 0, 255, cv2.THRESH_OTSU) if gradient.any() else (1, None)
-    high = max(1.0, 4.0 * threshold)
-    edges = cv2.Canny(across, down, high / 2, high, L2gradient=True)
-    return Image.fromarray(cv2.dilate(edges, np.ones((2, 2), np.uint8)))
+    high = max(1.0, _otsu(across, down))
+    edges = cv2.Canny(across, down, high / 2, high)
+    width = pixels(line, glyph.mask)
+    return Image.fromarray(as_mask(cv2.dilate(edges, np.ones((width, width), np.uint8))))
 
 
 class CannyConditioning(ConditioningGenerator):
@@ -46,20 +52,27 @@ class CannyConditioning(ConditioningGenerator):
 
     registry = METHODS
 
-    def with_background(self, word: Pixels, scene: Scene) -> Pixels:
+    def with_background(self, word: Pixels, glyph: RenderedWord, backdrop: Pixels) -> Pixels:
         """Add the subject's edges in grey, outside the ring."""
-        if scene.backdrop is None:
-            return word
-        edges = subject_edges(scene.backdrop)
-        edges[ring(scene)] = 0
-        return np.maximum(word, edges[..., None])
+        edges = cv2.bitwise_and(subject_edges(backdrop), 255 - ring(glyph.mask))
+        return np.maximum(word, as_mask(edges))
 
 
-def subject_edges(backdrop: Pixels) -> Pixels:
+def subject_edges(backdrop: Pixels) -> Mask:
     """The outline and the inner edges of the subject: (height, width) uint8, 0 or `SUBJECT`."""
-    inner = cv2.Canny(subject_luminance(backdrop), 30, 90)
     solid = opaque(backdrop)
-    outline = cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    return np.where((inner > 0) | (outline > 0), SUBJECT, 0).astype(np.uint8)
+    outline = cv2.Canny(solid * np.uint8(255), 100, 200)
+    # The outline shows in the luminance too, a pixel or two beside: only what lies deeper counts.
+    deep = cv2.erode(solid, np.ones((5, 5), np.uint8), borderValue=0)
+    inner = cv2.Canny(subject_luminance(backdrop), 30, 90) * as_mask(deep)
+    return np.minimum(np.maximum(as_mask(outline), as_mask(inner)), SUBJECT)
 
 
+def _otsu(across: cv2.typing.MatLike, down: cv2.typing.MatLike) -> float:
+    """Otsu's threshold of the gradient's strength |across| + |down|, in the gradient's own unit."""
+    scale = 0.25  # a step from 0 to 255 just fits into eight bits
+    strength = cv2.add(
+        cv2.convertScaleAbs(across, alpha=scale), cv2.convertScaleAbs(down, alpha=scale)
+    )
+    threshold, _ = cv2.threshold(strength, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return threshold / scale

@@ -1,8 +1,8 @@
 """Named methods of one kind, in the order in which they were registered."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from PIL import Image
 
@@ -10,12 +10,14 @@ from writing_service.errors import ConfigurationError, UnknownMethod
 from writing_service.types import ConditioningKind
 
 Method = Callable[..., Image.Image]
-"""`method(glyph: RenderedWord, *, option: number = default, ...)` → a picture of the glyph's size, mode L or RGB.
+"""`method(glyph: RenderedWord, *, option: number = default, ...)` → a picture of the glyph's size,
+mode L or RGB. A method that takes `seed` is given the request's."""
 
-A method that takes `seed` is given the request's.
-"""
+Numbers = Mapping[str, int | float]
+"""Values for a method's options."""
 
 SEED = "seed"
+_OPTIONS_KEY = "ai_generation.conditioning.options"
 
 
 class MethodRegistry:
@@ -27,7 +29,9 @@ class MethodRegistry:
 
     def register(self, method: Method) -> Method:
         """Decorator; the function's name becomes the public one."""
-        self._methods[method.__name__] = method
+        name = method.__name__
+        assert name not in self._methods, f"two {self.kind} methods are named '{name}'"
+        self._methods[name] = method
         return method
 
     def names(self) -> tuple[str, ...]:
@@ -40,19 +44,42 @@ class MethodRegistry:
             raise UnknownMethod(self.kind, name, self._methods)
         return self._methods[name]
 
-    def check_options(self, name: str, options: Mapping[str, Any]) -> None:
-        """Raises ConfigurationError for an option that the method does not have."""
-        known = [option for option in _options(self.get(name)) if option != SEED]
-        for option in options:
-            if option not in known:
-                key = f"ai_generation.conditioning.options.{name}.{option}"
-                raise ConfigurationError(f"'{key}' is unknown; '{name}' has: {', '.join(known) or 'no options'}.")
+    def settle(self, name: str, numbers: Numbers) -> Numbers:
+        """`numbers` in the types of the method's defaults.
+
+        Raises ConfigurationError for an option that the method does not have, and for a value that
+        is negative, not finite, or broken where the default is whole.
+        """
+        defaults = self._defaults(name)
+        for option in numbers:
+            if option not in defaults:
+                known = ", ".join(defaults) or "no options"
+                raise ConfigurationError(
+                    f"'{_OPTIONS_KEY}.{name}.{option}' is unknown; '{name}' has: {known}."
+                )
+        return {
+            option: _fitting(f"{_OPTIONS_KEY}.{name}.{option}", value, defaults[option])
+            for option, value in numbers.items()
+        }
 
     def takes_seed(self, name: str) -> bool:
         """Whether the method draws by chance."""
-        return SEED in _options(self.get(name))
+        return SEED in inspect.signature(self.get(name)).parameters
+
+    def _defaults(self, name: str) -> Numbers:
+        parameters = inspect.signature(self.get(name)).parameters.values()
+        return {
+            parameter.name: parameter.default
+            for parameter in parameters
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name != SEED
+        }
 
 
-def _options(method: Method) -> list[str]:
-    parameters = inspect.signature(method).parameters.values()
-    return [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+def _fitting(key: str, value: int | float, default: int | float) -> int | float:
+    if not math.isfinite(value) or value < 0:
+        raise ConfigurationError(f"'{key}' is {value}; it must be a number of 0 or more.")
+    if isinstance(default, float):
+        return float(value)
+    if value != int(value):
+        raise ConfigurationError(f"'{key}' is {value}; it must be a whole number.")
+    return int(value)

@@ -7,8 +7,14 @@ from skimage.morphology import skeletonize
 
 from writing_service.conditioning.base import (
     ConditioningGenerator,
+    Field,
+    as_mask,
     disc,
+    edge_distance,
+    enlarged,
+    half_widths,
     ink,
+    on_grid,
     opaque,
     pixels,
     ring,
@@ -16,33 +22,41 @@ from writing_service.conditioning.base import (
     unit,
 )
 from writing_service.conditioning.registry import MethodRegistry
-from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord, Scene
+from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord
 
 METHODS = MethodRegistry(ConditioningKind.SCRIBBLE)
+
 SUBJECT = 150
-_GRID = 256
-"""Thinning is done on a canvas whose shorter side is at most this long: lines are redrawn anyway."""
+"""Grey of the subject's lines; the word's are 255."""
+
+_GRID = 384
+"""Thinning costs by the pixel, and its lines are redrawn anyway: it is done on a smaller canvas."""
 
 
 @METHODS.register
-def skeletonization_scribble(glyph: RenderedWord, *, width: int = 4) -> Image.Image:
-    """The strokes' middle lines by Zhang and Suen's thinning (1984), `width` pixels wide."""
-    small = _on_grid(ink(glyph.mask))
-    return Image.fromarray(_as_lines(skeletonize(small > 0).astype(np.uint8), glyph.mask, width))
+def skeletonization_scribble(glyph: RenderedWord, *, width: float = 4.0) -> Image.Image:
+    """The strokes' middle lines by Zhang and Suen's thinning (1984), all of one width.
+
+    `width` is in pixels of a 512 canvas.
+    """
+    solid = ink(on_grid(glyph.mask, _GRID))
+    return _drawn(_from_middle(solid) <= _half(width, solid), glyph.mask)
 
 
 @METHODS.register
 def morphological_simplification(
-    glyph: RenderedWord, *, rounding: int = 5, line: int = 5
+    glyph: RenderedWord, *, rounding: float = 3.0, share: float = 0.5, width: float = 3.0
 ) -> Image.Image:
-    """The word's simplified outline as a thick line: small corners closed and opened away, then the gradient."""
-    solid = ink(glyph.mask)
-    kernel = disc(pixels(rounding, solid))
-    simple = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, kernel)
-    # Opening may swallow thin strokes whole: those stay as they were.
-    simple = np.maximum(cv2.morphologyEx(simple, cv2.MORPH_OPEN, kernel), solid)
-    inner = cv2.erode(simple, disc(pixels(line, solid)))
-    return Image.fromarray((simple - inner) * np.uint8(255))
+    """Brush strokes: corners opened away, then eroded to a `share` of each stroke's own width.
+
+    `rounding` (a radius) and `width` (the least that stays of a stroke) are in pixels of a
+    512 canvas.
+    """
+    solid = ink(on_grid(glyph.mask, _GRID))
+    simple = as_mask(cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc(pixels(rounding, solid))))
+    brush = edge_distance(simple) > (1 - min(1.0, share)) * half_widths(simple)
+    # Strokes that opening or eroding would swallow keep their middle lines.
+    return _drawn(brush | (_from_middle(solid) <= _half(width, solid)), glyph.mask)
 
 
 class ScribbleConditioning(ConditioningGenerator):
@@ -50,35 +64,38 @@ class ScribbleConditioning(ConditioningGenerator):
 
     registry = METHODS
 
-    def with_background(self, word: Pixels, scene: Scene) -> Pixels:
+    def with_background(self, word: Pixels, glyph: RenderedWord, backdrop: Pixels) -> Pixels:
         """Add the subject's outline and strongest inner edges in grey, outside the ring."""
-        if scene.backdrop is None:
-            return word
-        lines = subject_lines(scene.backdrop)
-        lines[ring(scene)] = 0
-        return np.maximum(word, lines[..., None])
+        lines = cv2.bitwise_and(subject_lines(backdrop), 255 - ring(glyph.mask))
+        return np.maximum(word, as_mask(lines))
 
 
 def subject_lines(backdrop: Pixels) -> Mask:
-    """(height, width) uint8, 0 or `SUBJECT`."""
-    solid, width = opaque(backdrop), pixels(3, backdrop)
-    outline = cv2.morphologyEx(solid, cv2.MORPH_GRADIENT, disc(max(1, width // 2)))
-    inner = cv2.dilate(cv2.Canny(subject_luminance(backdrop), 60, 160), disc(max(1, width // 2)))
-    return np.where((outline > 0) | (inner > 0), SUBJECT, 0).astype(np.uint8)
+    """(height, width) uint8, 0 or `SUBJECT`, three pixels wide on a 512 canvas."""
+    coarse = on_grid(backdrop)
+    outline = cv2.Canny(opaque(coarse) * np.uint8(255), 100, 200)
+    inner = cv2.Canny(subject_luminance(coarse), 60, 160)
+    thin = np.maximum(as_mask(outline), as_mask(inner))
+    if unit(coarse) >= 0.5:
+        thin = as_mask(cv2.dilate(thin, np.ones((3, 3), np.uint8)))
+    return np.minimum(_binary(enlarged(thin, backdrop)), SUBJECT)
 
 
-def _on_grid(solid: Mask) -> Mask:
-    shrink = min(1.0, _GRID / min(solid.shape))
-    if shrink == 1.0:
-        return solid
-    size = (max(1, round(solid.shape[1] * shrink)), max(1, round(solid.shape[0] * shrink)))
-    return (cv2.resize(solid * np.uint8(255), size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
+def _from_middle(solid: Mask) -> Field:
+    """Distance from the strokes' middle lines, in pixels."""
+    middle = as_mask(skeletonize(solid > 0))
+    distance = np.asarray(cv2.distanceTransform(1 - middle, cv2.DIST_L2, 5), np.float32)
+    # Without any zero pixel the transform measures from nowhere.
+    return distance if middle.any() else np.full(solid.shape, np.inf, np.float32)
 
 
-def _as_lines(thin: Mask, canvas: Mask, width: int) -> Mask:
-    """Bring one-pixel lines back to the canvas's size, smooth, `width` reference pixels wide, binary."""
-    height, full = canvas.shape
-    large = cv2.resize(thin * np.uint8(255), (full, height), interpolation=cv2.INTER_LINEAR)
-    wide = cv2.dilate(large, disc(max(1, round(width * unit(canvas) / 2))))
-    smooth = cv2.GaussianBlur(wide, (0, 0), max(0.5, 1.2 * unit(canvas)))
-    return np.where(smooth > 90, 255, 0).astype(np.uint8)
+def _half(width: float, solid: Mask) -> float:
+    return max(0.5, width * unit(solid) / 2)
+
+
+def _drawn(lines: np.typing.NDArray[np.bool_], canvas: Mask) -> Image.Image:
+    return Image.fromarray(_binary(enlarged(as_mask(lines) * np.uint8(255), canvas)))
+
+
+def _binary(grey: Mask) -> Mask:
+    return as_mask(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1])

@@ -1,8 +1,10 @@
-"""Colour classes: background, the word's parts, the quiet ring around them, the subject's own colours.
+"""Colour classes: background, the quiet ring, the word's parts, the subject's own colours.
 
-The palette is documented in one place, `PALETTE`. The first colours are ADE20K's (wall, the ones that
-public segmentation ControlNets know); the subject's classes stand for its real colours, so that a
-network can be taught to paint them.
+The palette is documented here and nowhere else. Background, ring and word have colours of ADE20K, the
+ones that public segmentation ControlNets learned, and as far as possible their meaning: a word is a
+signboard in front of a wall, with open sky around its strokes. The subject's classes stand for its
+real colours, so that a network can be taught to paint them. Any two colours of the palette are
+at least 60 apart in RGB; word and ring keep 70 from everything else.
 """
 
 from functools import cache
@@ -12,30 +14,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from writing_service.conditioning.base import ConditioningGenerator, ink, opaque, pixels, ring
+from writing_service.conditioning.base import (
+    ConditioningGenerator,
+    as_mask,
+    ink,
+    on_grid,
+    opaque,
+    pixels,
+    ring,
+)
 from writing_service.conditioning.registry import MethodRegistry
-from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord, Scene
+from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord
 
 METHODS = MethodRegistry(ConditioningKind.SEGMENTATION)
 
 BACKGROUND = (120, 120, 120)
-"""ADE20K's "wall"."""
+"""ADE20K "wall"."""
 
-QUIET_RING = (4, 200, 3)
-"""ADE20K's "tree": a green that no other class comes near."""
+QUIET_RING = (6, 230, 230)
+"""ADE20K "sky"."""
 
-WORD_COLOURS = ((180, 120, 120), (255, 0, 0), (255, 61, 6), (204, 5, 255), (255, 9, 224), (255, 71, 0))
-"""Parts of the word. ADE20K's "building" first; then its reds and magentas."""
+WORD_COLOURS = (
+    (255, 5, 153),  # the word, or its first part: ADE20K "signboard"
+    (0, 255, 20),  # further parts: "box"
+    (204, 5, 255),  # "bed"
+    (9, 7, 230),  # "sea"
+    (143, 255, 140),  # "mountain"
+    (150, 5, 61),  # "person"
+)
 
 SUBJECT_COLOURS = (
     (25, 25, 25),  # black
     (242, 242, 242),  # white
-    (150, 150, 160),  # grey
+    (165, 165, 172),  # grey
     (205, 45, 45),  # red
     (242, 140, 38),  # orange
     (242, 217, 51),  # yellow
     (115, 191, 64),  # lime
-    (20, 110, 90),  # deep green
+    (15, 95, 60),  # deep green
     (51, 153, 140),  # teal
     (64, 140, 242),  # blue
     (77, 64, 179),  # indigo
@@ -46,73 +62,122 @@ SUBJECT_COLOURS = (
 )
 
 PALETTE = (BACKGROUND, QUIET_RING, *WORD_COLOURS, *SUBJECT_COLOURS)
+"""The colour of each class; a class is an index into this."""
+
+_BACKGROUND, _RING, _WORD = 0, 1, 2
+_SUBJECT = _WORD + len(WORD_COLOURS)
 _LEVELS = 32
+_SAMPLES = 1500
 
 
 @METHODS.register
 def black_and_white_segmentation(glyph: RenderedWord) -> Image.Image:
     """The whole word as one class, everything else background."""
-    return _painted(ink(glyph.mask))
+    return Image.fromarray(painted(ink(glyph.mask) * np.uint8(_WORD)))
 
 
 @METHODS.register
 def color_based_segmentation(glyph: RenderedWord, *, parts: int = 3) -> Image.Image:
-    """The word's pieces in up to `parts` classes: k-means on where the connected strokes stand."""
-    number, labels, _, centres = cv2.connectedComponentsWithStats(ink(glyph.mask))
-    parts = min(parts, len(WORD_COLOURS) - 1, number - 1)
-    if parts < 1:
-        return _painted(ink(glyph.mask))
-    points = centres[1:].astype(np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-    # The farthest pieces start as centres, so that no random number decides.
-    _, groups, _ = cv2.kmeans(points, parts, _spread_labels(points, parts), criteria, 1, cv2.KMEANS_USE_INITIAL_LABELS)
-    classes = np.concatenate([[0], groups.ravel() + 2]).astype(np.uint8)
-    return _painted(classes[labels])
+    """Up to `parts` classes, by k-means on where the ink stands, in reading order from the left.
+
+    Letters stay whole; only a word of fewer pieces than parts is cut across.
+    """
+    solid = ink(glyph.mask)
+    number, labels, _, centres = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    parts = max(1, min(parts, len(WORD_COLOURS)))
+    if number - 1 >= parts:
+        groups = _grouped(centres[1:].astype(np.float32), parts)
+        classes = np.concatenate([[_BACKGROUND], groups + _WORD]).astype(np.uint8)
+        return Image.fromarray(painted(classes[np.asarray(labels)]))
+    return Image.fromarray(painted(_cut(solid, parts)))
 
 
 class SegmentationConditioning(ConditioningGenerator):
     """Colour classes."""
 
     registry = METHODS
+    mode = "RGB"
 
-    def with_background(self, word: Pixels, scene: Scene) -> Pixels:
+    def with_background(self, word: Pixels, glyph: RenderedWord, backdrop: Pixels) -> Pixels:
         """Put the subject's colour classes behind, the ring's class around the strokes."""
-        if scene.backdrop is None:
-            return word
-        solid = ink(scene.word.mask) > 0
-        ground = np.where(opaque(scene.backdrop)[..., None] > 0, subject_classes(scene.backdrop), BACKGROUND)
-        ground[ring(scene)] = QUIET_RING
-        return np.where(solid[..., None], word, ground).astype(np.uint8)
+        ground = subject_classes(backdrop) * opaque(backdrop)
+        cv2.copyTo(np.full_like(ground, _RING), ring(glyph.mask), ground)
+        picture = painted(ground)
+        cv2.copyTo(word, ink(glyph.mask), picture)
+        return picture
 
 
-def subject_classes(backdrop: Pixels) -> Pixels:
-    """Every pixel in the nearest of the subject's class colours, small speckles smoothed away."""
-    smooth = cv2.medianBlur(np.ascontiguousarray(backdrop[..., :3]), 2 * pixels(2, backdrop) + 1)
-    classes = _nearest_class()[tuple(smooth[..., channel] >> 3 for channel in range(3))]
-    classes = cv2.medianBlur(classes, min(5, 2 * pixels(2, backdrop) + 1))
-    return np.array(SUBJECT_COLOURS, np.uint8)[classes]
+def painted(classes: Mask) -> Pixels:
+    """(height, width) classes → (height, width, 3) colours."""
+    table = np.zeros((1, 256, 3), np.uint8)
+    table[0, : len(PALETTE)] = PALETTE
+    return as_mask(cv2.LUT(cv2.merge([classes, classes, classes]), table))
+
+
+def subject_classes(backdrop: Pixels) -> Mask:
+    """The subject's class nearest to each pixel's colour, by majority of the neighbourhood.
+
+    Only meaningful where the subject is; elsewhere some class.
+    """
+    coarse = on_grid(backdrop)
+    nearest = _nearest_classes(coarse)
+    voters = cv2.threshold(coarse[..., 3], 127, 255, cv2.THRESH_BINARY)[1]
+    reach = 2 * pixels(3, coarse) + 1
+    winners, most = nearest.copy(), np.zeros(nearest.shape, np.int16)
+    for number in np.flatnonzero(np.bincount(nearest[np.asarray(voters) > 0])):
+        votes = cv2.compare(nearest, int(number), cv2.CMP_EQ)
+        votes = cv2.bitwise_and(votes, voters)
+        count = np.asarray(cv2.boxFilter(votes & 1, cv2.CV_16S, (reach, reach), normalize=False))
+        winners[count > most] = number
+        np.maximum(most, count, out=most)
+    height, width = backdrop.shape[:2]
+    return as_mask(cv2.resize(winners, (width, height), interpolation=cv2.INTER_NEAREST))
+
+
+def _nearest_classes(backdrop: Pixels) -> Mask:
+    red, green, blue = (backdrop[..., channel] >> 3 for channel in range(3))
+    cell = (red.astype(np.uint16) << 10) | (green.astype(np.uint16) << 5) | blue
+    return _class_table()[cell]
 
 
 @cache
-def _nearest_class() -> NDArray[np.uint8]:
-    """(32, 32, 32) table: the class of each coarse RGB cell by distance in Lab."""
-    steps = (np.arange(_LEVELS, dtype=np.uint8) << 3) + 4
-    cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
-    table = cv2.cvtColor(cells.reshape(-1, 1, 3), cv2.COLOR_RGB2LAB).astype(np.float32)
-    wanted = cv2.cvtColor(np.array(SUBJECT_COLOURS, np.uint8)[:, None], cv2.COLOR_RGB2LAB).astype(np.float32)
-    distances = ((table - wanted[:, 0]) ** 2).sum(-1)
-    return distances.argmin(-1).astype(np.uint8).reshape(_LEVELS, _LEVELS, _LEVELS)
+def _class_table() -> NDArray[np.uint8]:
+    """(32768,) table: the class of each coarse RGB cell, red the slowest, by distance in CIE Lab."""
+    steps = (np.arange(_LEVELS, dtype=np.float32) * 8 + 4) / 255
+    cells = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 1, 3)
+    wanted = np.array(SUBJECT_COLOURS, np.float32)[None] / 255
+    differences = _lab(cells) - _lab(wanted)
+    return ((differences**2).sum(-1).argmin(-1) + _SUBJECT).astype(np.uint8)
 
 
-def _spread_labels(points: NDArray[np.float32], parts: int) -> NDArray[np.int32]:
-    """A first grouping: by reading order, in equal shares."""
+def _lab(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _cut(solid: Mask, parts: int) -> Mask:
+    """Classes of the ink, cut into compact regions; the grouping is learned from a sample of it."""
+    rows, columns = np.nonzero(solid)
+    classes = np.zeros_like(solid)
+    points = np.stack([columns, rows], axis=1).astype(np.float32)
+    sample = points[:: max(1, len(points) // _SAMPLES)]
+    if len(sample) == 0:
+        return classes
+    groups = _grouped(sample, min(parts, len(sample)))
+    centres = np.stack([sample[groups == group].mean(0) for group in np.unique(groups)])
+    distances = ((points[:, None] - centres[None]) ** 2).sum(-1)
+    classes[rows, columns] = distances.argmin(1) + _WORD
+    return classes
+
+
+def _grouped(points: NDArray[np.float32], parts: int) -> NDArray[np.int32]:
+    """k-means of (n, 2) points, x first: groups 0.. from left to right.
+
+    It starts from equal shares in reading order, so that no random number decides.
+    """
     order = np.lexsort((points[:, 1], points[:, 0]))
-    labels = np.empty(len(points), np.int32)
-    labels[order] = np.arange(len(points)) * parts // len(points)
-    return labels
-
-
-def _painted(classes: Mask) -> Image.Image:
-    """0 background, 1 the whole word, 2.. its parts."""
-    colours = np.array((BACKGROUND, *WORD_COLOURS), np.uint8)
-    return Image.fromarray(colours[classes])
+    first = np.empty((len(points), 1), np.int32)
+    first[order, 0] = np.arange(len(points)) * parts // len(points)
+    stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
+    _, labels, centres = cv2.kmeans(points, parts, first, stop, 1, cv2.KMEANS_USE_INITIAL_LABELS)
+    rank = np.argsort(np.argsort(np.asarray(centres)[:, 0], kind="stable"))
+    return rank[np.asarray(labels).ravel()].astype(np.int32)

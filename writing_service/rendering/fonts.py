@@ -71,11 +71,11 @@ class FontLibrary:
         suffixes = {".ttf", ".otf", ".ttc", ".woff2"}
         self._own = tuple(Face(path) for path in own if path.suffix.lower() in suffixes)
         self._bundled = tuple(Face(path) for path in sorted(FACES.glob("*.woff2")))
+        self._cjk = {code: Face(_cjk_file(), at, _CJK_BOLDNESS) for code, at in _CJK_INDEX.items()}
 
     def faces(self, language: str) -> tuple[Face, ...]:
         """Every face, the best for the language first among the CJK ones."""
-        first = _CJK_INDEX.get(language, _CJK_INDEX["zh"])
-        return (*self._own, *self._bundled, Face(_cjk_file(), first, _CJK_BOLDNESS))
+        return (*self._own, *self._bundled, self._cjk.get(language, self._cjk["zh"]))
 
     def face_for(self, cluster: str, language: str) -> Face | None:
         """The first face that draws the whole cluster, or None."""

@@ -6,6 +6,7 @@ Arabic and reorders Devanagari alike.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, cast
 
@@ -140,14 +141,23 @@ def measure(glyphs: Sequence[Glyph], embolden: float) -> Outline:
     """The ink box over all glyphs; glyphs without ink (spaces) do not count."""
     boxes = []
     for glyph in glyphs:
-        extents = glyph.face.open(embolden).get_glyph_extents(glyph.number)
-        if extents and extents.width and extents.height:
-            left, top = glyph.x + extents.x_bearing, glyph.y + extents.y_bearing
-            boxes.append((left, top + extents.height, left + extents.width, top))
+        if ink := ink_box(glyph.face, glyph.number, embolden):
+            left, bottom, right, top = ink
+            boxes.append((glyph.x + left, glyph.y + bottom, glyph.x + right, glyph.y + top))
     if not boxes:
         return Outline(tuple(glyphs), 0.0, 0.0, 0.0, 0.0)
     left, bottom, right, top = zip(*boxes, strict=True)
     return Outline(tuple(glyphs), min(left), min(bottom), max(right), max(top))
+
+
+@lru_cache(maxsize=4096)
+def ink_box(face: Face, glyph: int, embolden: float) -> tuple[int, int, int, int] | None:
+    """Left, bottom, right, top of a glyph's ink, or None; kept, for thickened outlines are slow to measure."""
+    extents = face.open(embolden).get_glyph_extents(glyph)
+    if not extents or not extents.width or not extents.height:
+        return None
+    left, top = extents.x_bearing, extents.y_bearing
+    return left, top + extents.height, left + extents.width, top
 
 
 def rasterize(outline: Outline, canvas: Size, box: Box, embolden: float) -> Mask:

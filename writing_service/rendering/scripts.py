@@ -8,6 +8,9 @@ from fontTools import unicodedata as script_data
 from writing_service.errors import FieldError, InvalidRequest
 from writing_service.types import ScriptReport
 
+LONGEST_WORD = 50
+"""User-perceived characters in a word."""
+
 _CODES = {
     "chinese": "zh",
     "mandarin": "zh",
@@ -83,6 +86,19 @@ def normalize_word(text: str) -> str:
         raise InvalidRequest(message, [FieldError("word", message)])
     spaced = regex.sub(r"\s+", " ", unicodedata.normalize("NFC", text))
     return _UNSEEN.sub("", spaced).strip()
+
+
+def checked_word(text: str) -> str:
+    """The normalized word. Raises InvalidRequest for one that is empty or too long."""
+    word = normalize_word(text)
+    length = count_graphemes(word)
+    if not length:
+        message = "The word is empty; send at least one visible character."
+    elif length > LONGEST_WORD:
+        message = f"The word has {length} characters; at most {LONGEST_WORD} can be drawn."
+    else:
+        return word
+    raise InvalidRequest(message, [FieldError("word", message)])
 
 
 def count_graphemes(text: str) -> int:

@@ -1,0 +1,60 @@
+# make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
+# make test    the tests, without the slow ones; make test-all runs those too
+# make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
+# make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
+# make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
+# make clean   remove what the other targets made (the training state stays)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Where pip finds only torch with CUDA (2 GB and more), this fetches the CPU build instead:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+
+RUNTIME := $(VENV)/runtime.stamp
+DEV := $(VENV)/dev.stamp
+
+.PHONY: demo test test-all check serve embedded clean
+.DELETE_ON_ERROR:
+
+demo: $(RUNTIME)
+	$(BIN)/python scripts/demo.py
+
+test: $(DEV)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(DEV)
+	$(BIN)/python -m pytest
+
+check: $(DEV)
+	scripts/check $(CHECK)
+
+serve: $(RUNTIME)
+	$(BIN)/writing-service serve $(ARGS)
+
+minutes ?= 90
+device ?= cpu
+embedded: $(RUNTIME)
+	$(BIN)/python -m training minutes=$(minutes) device=$(device)
+
+clean:
+	rm -rf $(VENV) build dist out logs .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+# Stamps, so that a second run installs nothing until the requirements change.
+# torch goes first and by its exact version alone: so pip takes a CPU build (2.13.0+cpu) where one
+# is at hand, before any other package can ask for torch and get the one with CUDA.
+$(RUNTIME): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing packages (a minute or two, once) ..."
+	$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch==2.13.0
+	$(PIP) install -c constraints.txt httpx -e .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "Installing development tools ..."
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@

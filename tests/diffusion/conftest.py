@@ -1,0 +1,110 @@
+"""Tiny models, made once, and what jobs are made of."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.diffusion.tiny_models import KINDS, write_base, write_controlnet, write_union
+from writing_service.config import CacheSettings, GPUSettings, ModelSettings
+from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.loader import ModelLoader
+from writing_service.diffusion.pipeline import MultiControlNetPipeline
+from writing_service.types import ConditioningKind, GenerationJob, Size
+
+Loaders = Callable[..., ModelLoader]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """base/ with one ControlNet for each kind inside it, and union/."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_base(folder / "base")
+    for seed, kind in enumerate(KINDS):
+        write_controlnet(folder / "base" / kind, seed)
+    write_union(folder / "union")
+    return folder
+
+
+@pytest.fixture
+def own_tiny(tiny: Path, tmp_path: Path) -> Path:
+    """A copy to break."""
+    return Path(shutil.copytree(tiny, tmp_path / "own"))
+
+
+def gpu_settings(**changes: Any) -> GPUSettings:
+    """CPU and float32, everything else as the profile says."""
+    unset = dict.fromkeys(GPUSettings.model_fields)
+    return GPUSettings(**{**unset, "device": "cpu", "dtype": "float32", **changes})
+
+
+def model_settings(tiny: Path, **changes: Any) -> ModelSettings:
+    """The separate ControlNets of the tiny folder."""
+    separate = {kind: f"./{kind}" for kind in KINDS}
+    chosen = {"controlnet_models": separate, **changes}
+    return ModelSettings(**{"name": "tiny", "base_model": str(tiny / "base"), **chosen})
+
+
+@pytest.fixture
+def make_loader() -> Iterator[Loaders]:
+    """Loaders that are closed afterwards."""
+    made = list[ModelLoader]()
+
+    def make(settings: ModelSettings, **arguments: Any) -> ModelLoader:
+        gpu = GPUManager(arguments.pop("gpu_settings", gpu_settings()))
+        loader = ModelLoader(
+            settings, gpu, CacheSettings(huggingface=None, torch=None), **arguments
+        )
+        made.append(loader)
+        return loader
+
+    yield make
+    for loader in made:
+        loader.close()
+
+
+@pytest.fixture
+async def pipeline(tiny: Path, make_loader: Loaders) -> MultiControlNetPipeline:
+    """Four separate ControlNets."""
+    return await make_loader(model_settings(tiny)).load()
+
+
+@pytest.fixture
+async def union_pipeline(tiny: Path, make_loader: Loaders) -> MultiControlNetPipeline:
+    """One network for all kinds."""
+    settings = model_settings(tiny, controlnet_models={}, controlnet_union=str(tiny / "union"))
+    return await make_loader(settings).load()
+
+
+def control_images(size: Size) -> dict[ConditioningKind, Image.Image]:
+    """Different smooth colours for each kind."""
+    rng = np.random.default_rng(5)
+    coarse = [rng.integers(0, 256, (4, 4, 3), np.uint8) for _ in ConditioningKind]
+    images = [Image.fromarray(one).resize((size.width, size.height)) for one in coarse]
+    return dict(zip(ConditioningKind, images, strict=True))
+
+
+def make_job(**changes: Any) -> GenerationJob:
+    """Three steps of 64×48 under four ControlNets of different weight."""
+    size = changes.get("size", Size(64, 48))
+    plain: dict[str, Any] = {
+        "prompt": "a cat, ink",
+        "negative_prompt": "blurry",
+        "control_images": control_images(size),
+        "conditioning_scales": dict(zip(ConditioningKind, (0.9, 0.5, 0.7, 0.3), strict=True)),
+        "num_inference_steps": 3,
+        "guidance_scale": 5.0,
+        "seeds": (7,),
+        "size": size,
+    }
+    return GenerationJob(**{**plain, **changes})

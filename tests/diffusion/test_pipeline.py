@@ -1,0 +1,458 @@
+"""The pipeline: diffusers' pictures, by our own loop; and how it behaves among others."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    ControlNetModel,
+    ControlNetUnionModel,
+    DDIMScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    StableDiffusionXLControlNetPipeline,
+    StableDiffusionXLControlNetUnionPipeline,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.diffusion.conftest import (
+    Loaders,
+    control_images,
+    gpu_settings,
+    make_job,
+    model_settings,
+)
+from tests.diffusion.tiny_models import FACTOR, KINDS, tiny_vae
+from writing_service.diffusion.controls import UNION_MODES
+from writing_service.diffusion.pipeline import MultiControlNetPipeline
+from writing_service.errors import GenerationFailed, InvalidRequest, ServiceUnavailable
+from writing_service.types import ConditioningKind, GenerationJob, Size
+
+CANNY, DEPTH = ConditioningKind.CANNY, ConditioningKind.DEPTH
+SCHEDULERS: list[tuple[type[Any], dict[str, Any]]] = [
+    (EulerDiscreteScheduler, {}),
+    (DDIMScheduler, {"clip_sample": False}),
+    (
+        DDIMScheduler,
+        {
+            "prediction_type": "v_prediction",
+            "rescale_betas_zero_snr": True,
+            "timestep_spacing": "trailing",
+            "clip_sample": False,
+        },
+    ),
+    (EulerAncestralDiscreteScheduler, {}),
+    (HeunDiscreteScheduler, {}),
+]
+
+
+def by_diffusers(reference: Any, job: GenerationJob, **more: Any) -> Image.Image:
+    reference.set_progress_bar_config(disable=True)
+    return reference(
+        job.prompt,
+        negative_prompt=job.negative_prompt or None,
+        num_inference_steps=job.num_inference_steps,
+        guidance_scale=job.guidance_scale,
+        generator=torch.Generator().manual_seed(job.seeds[0]),
+        width=job.size.width,
+        height=job.size.height,
+        controlnet_conditioning_scale=list(job.conditioning_scales.values()),
+        **more,
+    ).images[0]
+
+
+def separate_reference(tiny: Path, **changes: Any) -> Any:
+    networks = [ControlNetModel.from_pretrained(tiny / "base" / kind) for kind in KINDS]
+    return StableDiffusionXLControlNetPipeline.from_pretrained(
+        tiny / "base", controlnet=networks, add_watermarker=False, **changes
+    )
+
+
+def assert_same(one: Image.Image, other: Image.Image) -> None:
+    """At most one of 255 apart, and not for want of a picture."""
+    first, second = np.asarray(one).astype(int), np.asarray(other).astype(int)
+    assert first.shape == second.shape
+    assert first.std() > 5
+    assert np.abs(first - second).max() <= 1
+
+
+def pixels(image: Image.Image) -> bytes:
+    return image.tobytes()
+
+
+# What diffusers' Euler schedulers say under NumPy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("guidance", [1.0, 6.0])
+@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
+async def test_picture_is_that_of_diffusers(
+    own_tiny: Path,
+    make_loader: Loaders,
+    scheduler: type[Any],
+    options: dict[str, Any],
+    guidance: float,
+) -> None:
+    scheduler(beta_schedule="scaled_linear", **options).save_pretrained(
+        own_tiny / "base" / "scheduler"
+    )
+    # The folder may name another scheduler class than its index says.
+    index = own_tiny / "base" / "model_index.json"
+    index.write_text(index.read_text().replace("DDIMScheduler", scheduler.__name__))
+    job = make_job(guidance_scale=guidance)
+    pipeline = await make_loader(model_settings(own_tiny)).load()
+
+    drawn = await pipeline.draw(job)
+
+    images = list(job.control_images.values())
+    assert_same(
+        drawn.images[0].image, by_diffusers(separate_reference(own_tiny), job, image=images)
+    )
+
+
+@pytest.mark.parametrize("kinds", [list(ConditioningKind), [DEPTH]])
+async def test_union_picture_is_that_of_diffusers(
+    tiny: Path, union_pipeline: MultiControlNetPipeline, kinds: list[ConditioningKind]
+) -> None:
+    scales = {kind: 0.4 + 0.2 * place for place, kind in enumerate(kinds)}
+    job = make_job(conditioning_scales=scales)
+    reference = StableDiffusionXLControlNetUnionPipeline.from_pretrained(
+        tiny / "base",
+        controlnet=ControlNetUnionModel.from_pretrained(tiny / "union"),
+        add_watermarker=False,
+    )
+
+    drawn = await union_pipeline.draw(job)
+
+    assert_same(
+        drawn.images[0].image,
+        by_diffusers(
+            reference,
+            job,
+            control_image=[job.control_images[kind] for kind in kinds],
+            control_mode=[UNION_MODES[kind] for kind in kinds],
+        ),
+    )
+
+
+async def test_shared_network_draws_as_four_copies_of_it(tiny: Path, make_loader: Loaders) -> None:
+    same = dict.fromkeys(KINDS, "./canny")
+    apart = await make_loader(model_settings(tiny, controlnet_models=same)).load()
+    shared_settings = model_settings(tiny, controlnet_models=same, shared_controlnet=True)
+    shared = await make_loader(shared_settings).load()
+
+    first = await apart.draw(make_job())
+    second = await shared.draw(make_job())
+
+    assert_same(first.images[0].image, second.images[0].image)
+
+
+async def test_without_a_negative_prompt_guidance_is_that_of_diffusers(
+    tiny: Path, pipeline: MultiControlNetPipeline
+) -> None:
+    job = make_job(negative_prompt="")
+
+    drawn = await pipeline.draw(job)
+
+    images = list(job.control_images.values())
+    assert_same(drawn.images[0].image, by_diffusers(separate_reference(tiny), job, image=images))
+
+
+async def test_bgr_control_image_is_that_of_diffusers(own_tiny: Path, make_loader: Loaders) -> None:
+    for kind in KINDS:
+        config = own_tiny / "base" / kind / "config.json"
+        config.write_text(config.read_text().replace('order": "rgb"', 'order": "bgr"'))
+    pipeline = await make_loader(model_settings(own_tiny)).load()
+    job = make_job()
+
+    drawn = await pipeline.draw(job)
+
+    images = list(job.control_images.values())
+    assert_same(
+        drawn.images[0].image, by_diffusers(separate_reference(own_tiny), job, image=images)
+    )
+
+
+async def test_latents_mean_and_deviation_are_honoured(
+    own_tiny: Path, make_loader: Loaders
+) -> None:
+    torch.manual_seed(3)
+    mean, deviation = [0.1, -0.2, 0.3, 0.0], [1.5, 0.7, 1.0, 2.0]
+    vae = tiny_vae(latents_mean=mean, latents_std=deviation)
+    vae.save_pretrained(own_tiny / "vae")
+    job = make_job()
+    settings = model_settings(own_tiny, vae=str(own_tiny / "vae"))
+    pipeline = await make_loader(settings).load()
+
+    drawn = await pipeline.draw(job)
+
+    images = list(job.control_images.values())
+    reference = separate_reference(own_tiny, vae=vae)
+    assert_same(drawn.images[0].image, by_diffusers(reference, job, image=images))
+
+
+async def test_weight_zero_is_as_if_left_out(pipeline: MultiControlNetPipeline) -> None:
+    scales = {**make_job().conditioning_scales, DEPTH: 0.0}
+    images = {kind: one for kind, one in make_job().control_images.items() if kind != DEPTH}
+    left_out = {kind: scale for kind, scale in scales.items() if scale}
+
+    zero = await pipeline.draw(make_job(conditioning_scales=scales))
+    absent = await pipeline.draw(make_job(conditioning_scales=left_out, control_images=images))
+
+    assert pixels(zero.images[0].image) == pixels(absent.images[0].image)
+
+
+async def test_weight_zero_costs_nothing_and_images_are_embedded_once(
+    tiny: Path, make_loader: Loaders
+) -> None:
+    loader = make_loader(model_settings(tiny))
+    networks = await loader.load_controlnet_models()
+    runs, embeddings = dict.fromkeys(networks, 0), dict.fromkeys(networks, 0)
+
+    def count(counts: dict[ConditioningKind, int], kind: ConditioningKind) -> Any:
+        def hook(*_: Any) -> None:
+            counts[kind] += 1
+
+        return hook
+
+    for kind, network in networks.items():
+        network.register_forward_hook(count(runs, kind))
+        network.controlnet_cond_embedding.register_forward_hook(count(embeddings, kind))
+    pipeline = await loader.setup_multi_controlnet_pipeline(networks)
+    scales = {CANNY: 1.0, DEPTH: 0.0}
+
+    await pipeline.draw(make_job(conditioning_scales=scales, num_inference_steps=4))
+    pipeline.close()
+
+    assert runs == dict(zip(ConditioningKind, (4, 0, 0, 0), strict=True))
+    assert embeddings == dict(zip(ConditioningKind, (1, 0, 0, 0), strict=True))
+
+
+async def test_each_control_image_matters(pipeline: MultiControlNetPipeline) -> None:
+    pictures = set[bytes]()
+    for kind in ConditioningKind:
+        drawn = await pipeline.draw(make_job(conditioning_scales={kind: 1.0}))
+        pictures.add(pixels(drawn.images[0].image))
+    nothing = await pipeline.draw(make_job(conditioning_scales={}))
+    pictures.add(pixels(nothing.images[0].image))
+
+    assert len(pictures) == 5
+
+
+async def test_seeds_decide_and_neighbours_do_not(pipeline: MultiControlNetPipeline) -> None:
+    together = await pipeline.draw(make_job(seeds=(7, 8, 9)))
+    alone = await pipeline.draw(make_job(seeds=(8,)))
+    again = await pipeline.draw(make_job(seeds=(8,)))
+
+    pictures = [pixels(one.image) for one in together.images]
+    assert [one.seed for one in together.images] == [7, 8, 9]
+    assert len(set(pictures)) == 3
+    assert pictures[1] == pixels(alone.images[0].image) == pixels(again.images[0].image)
+
+
+async def test_chance_elsewhere_does_not_matter(pipeline: MultiControlNetPipeline) -> None:
+    torch.manual_seed(1)
+    first = await pipeline.draw(make_job())
+    torch.manual_seed(2)
+    second = await pipeline.draw(make_job())
+
+    assert pixels(first.images[0].image) == pixels(second.images[0].image)
+
+
+async def test_largest_seed(pipeline: MultiControlNetPipeline) -> None:
+    drawn = await pipeline.draw(make_job(seeds=(2**63 - 1, 2**63)))
+
+    assert len({pixels(one.image) for one in drawn.images}) == 2
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(width=st.integers(33, 70), height=st.integers(33, 70))
+def test_any_size_comes_out_exactly(
+    width: int, height: int, shared_event_loop: asyncio.Runner, kept: MultiControlNetPipeline
+) -> None:
+    job = make_job(size=Size(width, height), num_inference_steps=1)
+
+    drawn = shared_event_loop.run(kept.draw(job))
+
+    assert drawn.images[0].image.size == (width, height)
+
+
+async def test_odd_size_is_the_middle_of_the_next_larger(
+    pipeline: MultiControlNetPipeline,
+) -> None:
+    grey = {kind: Image.new("RGB", (61, 46), (90, 140, 200)) for kind in ConditioningKind}
+    large = {kind: image.resize((64, 48)) for kind, image in grey.items()}
+
+    odd = await pipeline.draw(make_job(size=Size(61, 46), control_images=grey))
+    even = await pipeline.draw(make_job(size=Size(64, 48), control_images=large))
+
+    assert pipeline.size_multiple == FACTOR
+    middle = even.images[0].image.crop((1, 1, 62, 47))
+    assert pixels(odd.images[0].image) == pixels(middle)
+
+
+async def test_times_and_steps_are_told(pipeline: MultiControlNetPipeline) -> None:
+    steps = list[tuple[int, int]]()
+
+    drawn = await pipeline.draw(make_job(seeds=(1, 2)), lambda *step: steps.append(step))
+
+    assert steps == [(done, 6) for done in range(1, 7)]
+    assert set(drawn.stage_times_ms) == {"queue", "denoise", "decode"}
+    assert drawn.stage_times_ms["denoise"] > drawn.stage_times_ms["queue"] >= 0
+
+
+async def test_cancelling_stops_at_the_next_step(pipeline: MultiControlNetPipeline) -> None:
+    begun = asyncio.Event()
+    steps = list[int]()
+
+    def on_step(done: int, _total: int) -> None:
+        steps.append(done)
+        begun.set()
+
+    work = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=900), on_step))
+    await begun.wait()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    # The one worker is free again, long before 900 steps are done.
+    await pipeline.draw(make_job(num_inference_steps=1))
+
+    assert max(steps) < 800
+
+
+async def test_cancelled_in_the_queue_is_never_drawn(pipeline: MultiControlNetPipeline) -> None:
+    first = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=20)))
+    steps = list[int]()
+    second = asyncio.create_task(pipeline.draw(make_job(), lambda done, _: steps.append(done)))
+    await asyncio.sleep(0.01)
+    second.cancel()
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    await pipeline.draw(make_job(num_inference_steps=1))
+
+    assert steps == []
+
+
+async def test_event_loop_runs_on_while_drawing(pipeline: MultiControlNetPipeline) -> None:
+    ticks = list[float]()
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.perf_counter())
+            await asyncio.sleep(0.005)
+
+    ticker = asyncio.create_task(tick())
+    started = time.perf_counter()
+    await pipeline.draw(make_job(num_inference_steps=40))
+    seconds = time.perf_counter() - started
+    ticker.cancel()
+
+    assert len(ticks) > seconds / 0.005 / 5
+    assert np.diff(ticks).max() < max(0.1, seconds / 3)
+
+
+async def test_concurrent_jobs_do_not_mix(pipeline: MultiControlNetPipeline) -> None:
+    jobs = [make_job(seeds=(seed,), guidance_scale=1.0 + seed) for seed in range(4)]
+    apart = [await pipeline.draw(job) for job in jobs]
+    together = await asyncio.gather(*(pipeline.draw(job) for job in jobs))
+
+    assert [pixels(one.images[0].image) for one in together] == [
+        pixels(one.images[0].image) for one in apart
+    ]
+
+
+async def test_closing_refuses_what_comes_later(pipeline: MultiControlNetPipeline) -> None:
+    running = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=900)))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(pipeline.close)
+
+    with pytest.raises(ServiceUnavailable, match="shutting down"):
+        await running
+    with pytest.raises(ServiceUnavailable, match="shutting down"):
+        await pipeline.draw(make_job())
+
+
+async def test_overflow_is_no_black_picture(own_tiny: Path, make_loader: Loaders) -> None:
+    torch.manual_seed(3)
+    vae = tiny_vae()
+    vae.decoder.conv_out.weight.data.fill_(float("nan"))
+    vae.save_pretrained(own_tiny / "base" / "vae")
+    pipeline = await make_loader(model_settings(own_tiny)).load()
+
+    with pytest.raises(GenerationFailed, match="overflowed"):
+        await pipeline.draw(make_job())
+
+
+async def test_kind_without_a_network_is_refused_by_name(tiny: Path, make_loader: Loaders) -> None:
+    only = model_settings(tiny, controlnet_models={"canny": "./canny"})
+    pipeline = await make_loader(only).load()
+
+    with pytest.raises(InvalidRequest, match="no ControlNet for depth") as refused:
+        await pipeline.draw(make_job(conditioning_scales={CANNY: 1.0, DEPTH: 0.5}))
+    assert refused.value.fields[0].field == "conditioning_weights.depth"
+    # With weight 0 nobody misses it.
+    assert (await pipeline.draw(make_job(conditioning_scales={CANNY: 1.0, DEPTH: 0.0}))).images
+
+
+async def test_generate_gives_the_picture_of_the_same_job(
+    pipeline: MultiControlNetPipeline,
+) -> None:
+    images = control_images(Size(64, 48))
+    picture = await pipeline.generate(
+        "a cat, ink",
+        {kind.value: image for kind, image in images.items()},
+        {"canny": 0.9, "depth": 0.5, "segmentation": 0.7, "scribble": 0.3},
+        negative_prompt="blurry",
+        num_inference_steps=3,
+        guidance_scale=5.0,
+        seed=7,
+    )
+
+    drawn = await pipeline.draw(make_job())
+    assert pixels(picture) == pixels(drawn.images[0].image)
+
+
+async def test_generate_names_an_unknown_parameter(pipeline: MultiControlNetPipeline) -> None:
+    with pytest.raises(TypeError, match="strength"):
+        await pipeline.generate("a cat", strength=0.5)
+
+
+async def test_tokens_are_those_of_the_encoders(pipeline: MultiControlNetPipeline) -> None:
+    assert pipeline.max_tokens == 77
+    assert pipeline.count_tokens("") == 2
+    assert pipeline.count_tokens("cat") == 5
+    assert pipeline.count_tokens("c" * 500) == 502
+
+
+async def test_half_precision_draws_nearly_the_same(tiny: Path, make_loader: Loaders) -> None:
+    exact = await make_loader(model_settings(tiny)).load()
+    bfloat16 = gpu_settings(dtype="bfloat16")
+    rough = await make_loader(model_settings(tiny), gpu_settings=bfloat16).load()
+
+    first = np.asarray((await exact.draw(make_job())).images[0].image).astype(int)
+    second = np.asarray((await rough.draw(make_job())).images[0].image).astype(int)
+
+    assert 0 < np.abs(first - second).mean() < 6
+
+
+@pytest.fixture
+def shared_event_loop() -> Any:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def kept(
+    tiny: Path, make_loader: Loaders, shared_event_loop: asyncio.Runner
+) -> MultiControlNetPipeline:
+    return shared_event_loop.run(make_loader(model_settings(tiny)).load())

@@ -1,0 +1,57 @@
+"""What tuning changes in loaded models, seen on the models and in their pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.diffusion.conftest import Loaders, gpu_settings, make_job, model_settings
+from writing_service.diffusion.gpu import GPUManager
+
+
+async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> None:
+    asked = {
+        "channels_last": True,
+        "enable_attention_slicing": True,
+        "enable_vae_slicing": True,
+        "enable_vae_tiling": True,
+        "enable_cpu_offload": True,
+        "enable_xformers": True,
+        "use_torch_compile": True,
+    }
+    base = await make_loader(model_settings(tiny)).load_stable_diffusion_xl()
+
+    took = GPUManager(gpu_settings(**asked)).optimize_pipeline(base)
+
+    assert took == {
+        "memory_efficient": False,
+        "channels_last": True,
+        "enable_attention_slicing": True,
+        "enable_vae_slicing": True,
+        "enable_vae_tiling": True,
+        # These need CUDA, and an installed xformers breaks the attention of a CPU.
+        "enable_cpu_offload": False,
+        "enable_sequential_cpu_offload": False,
+        "enable_xformers": False,
+        "use_torch_compile": False,
+    }
+    assert base.vae.use_slicing
+    assert base.vae.use_tiling
+    assert base.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    "option", ["channels_last", "enable_attention_slicing", "enable_vae_slicing"]
+)
+async def test_savers_do_not_change_the_picture(
+    tiny: Path, make_loader: Loaders, option: str
+) -> None:
+    pictures = list[np.ndarray]()
+    for value in (False, True):
+        settings = gpu_settings(**{"channels_last": False, option: value})
+        loader = make_loader(model_settings(tiny), gpu_settings=settings)
+        drawn = await (await loader.load()).draw(make_job())
+        pictures.append(np.asarray(drawn.images[0].image).astype(int))
+
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1

@@ -1,0 +1,122 @@
+"""The command line, as processes, the way a person runs it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+import writing_service
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(writing_service.__file__).parents[1])}
+NO_MODELS = "ai_generation.models.base_model=/no/such/folder"
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """In an empty folder, to show that nothing is looked for where the command is started."""
+    command = [sys.executable, "-m", "writing_service", *arguments]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_version_is_printed(tmp_path: Path):
+    done = run("--version", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"writing-service {writing_service.__version__}\n")
+
+
+def test_help_names_every_command(tmp_path: Path):
+    done = run("--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in ("serve", "generate", "doctor"))
+
+
+@pytest.mark.parametrize("command", [["serve"], ["generate", "学"], ["doctor"]])
+def test_a_wrong_key_ends_any_command_with_one_sentence(command: list[str], tmp_path: Path):
+    done = run(*command, "api.prot=1", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "Unknown setting 'api.prot'; did you mean 'api.port'?\n"
+    assert done.stdout == ""
+
+
+def test_a_port_out_of_range_is_told_with_its_key_before_anything_is_loaded(tmp_path: Path):
+    started = time.monotonic()
+    done = run("serve", "api.port=70000", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Setting 'api.port' is wrong")
+    assert done.stderr.count("\n") == 1
+    assert time.monotonic() - started < 10
+
+
+def test_the_doctor_names_what_is_missing_and_fails(tmp_path: Path):
+    done = run("doctor", NO_MODELS, folder=tmp_path)
+    assert done.returncode == 1
+    missing = [line for line in done.stdout.splitlines() if line.startswith("MISSING")]
+    assert any("base model" in line and "/no/such/folder" in line for line in missing)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_doctor_is_content_with_models_that_are_there(tmp_path: Path):
+    base = tmp_path / "models"
+    (base / "controlnet").mkdir(parents=True)
+    (base / "model_index.json").write_text("{}")
+    (base / "controlnet" / "config.json").write_text("{}")
+    done = run("doctor", f"ai_generation.models.base_model={base}", folder=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "MISSING" not in done.stdout
+    assert str(base) in done.stdout
+    assert "学习" in done.stdout
+
+
+def test_generate_without_models_says_so_in_one_sentence_and_writes_nothing(tmp_path: Path):
+    done = run("generate", "学", NO_MODELS, "logging.level=ERROR", folder=tmp_path)
+    assert done.returncode == 1
+    assert "/no/such/folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "writing.png").exists()
+
+
+def health(port: int) -> int:
+    """The status of /health; 0 while nobody listens."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return int(answer.status)
+    except (URLError, ConnectionError):
+        return 0
+
+
+def test_serve_answers_on_its_port_logs_to_its_file_and_stops_on_sigterm(
+    tmp_path: Path, free_port: int
+):
+    command = [sys.executable, "-m", "writing_service", "serve", f"api.port={free_port}", NO_MODELS]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    ) as server:
+        deadline = time.monotonic() + 90
+        while health(free_port) != 200 and server.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        answered = health(free_port)
+        server.send_signal(signal.SIGTERM)
+        status = server.wait(timeout=30)
+    assert answered == 200
+    assert status in (0, -signal.SIGTERM)
+    assert " INFO " in (tmp_path / "logs" / "writing_service.log").read_text(encoding="utf-8")

@@ -1,0 +1,164 @@
+"""From nothing to a checkpoint: `python -m training [minutes=90] [device=cpu] [samples=4000] [folder=...] [output=...]`.
+
+Each stage saves its state in `folder` and goes on from there when the command is given again; with more
+`minutes` a finished stage trains further.
+"""
+
+import logging
+import os
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from training.art import STYLES
+from training.captions import caption_corpus
+from training.control import train_control_embedding
+from training.diffusion import Networks, train_diffusion
+from training.export import export
+from training.pool import SamplePool, fill, open_pool, save_index, wait_for
+from training.samples import KINDS
+from training.text import train_text
+from training.tokenizer import load_tokenizer, train_tokenizer
+from training.vae import normalise_latents, train_vae
+from writing_service.config import load_settings
+from writing_service.types import Size
+
+logger = logging.getLogger("training")
+
+SHARES = {"vae": 0.27, "text": 0.03, "control": 0.04, "diffusion": 0.66}
+"""How the minutes are spent."""
+
+SIZES = {
+    Size(512, 512): (0.80, 0.66),
+    Size(256, 256): (0.10, 0.10),
+    Size(512, 768): (0.04, 0.08),
+    Size(768, 512): (0.04, 0.08),
+    Size(1024, 1024): (0.02, 0.08),
+}
+"""Share of the samples, share of the batches."""
+
+Parts = tuple[CLIPTokenizer, AutoencoderKL, Networks]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line may set."""
+
+    minutes: float = 90.0
+    device: str = "cpu"
+    samples: int = 4000
+    workers: int = os.cpu_count() or 1
+    batch: int = 16
+    seed: int = 0
+    folder: Path = Path("training/work")
+    output: Path = Path("writing_service/embedded/checkpoint")
+    start: Path = Path()
+    """A checkpoint to train further, instead of nothing."""
+
+
+def parse(arguments: list[str]) -> Plan:
+    """`key=value` each; raises SystemExit with the known keys on any other."""
+    plan = Plan()
+    types = {field.name: type(getattr(plan, field.name)) for field in fields(Plan)}
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in types:
+            raise SystemExit(f"Unknown setting '{argument}'; known: {', '.join(f'{k}=' for k in types)}")
+        plan = replace(plan, **{key: Path(value) if isinstance(getattr(plan, key), Path) else types[key](value)})
+    return plan
+
+
+def run(plan: Plan) -> None:
+    """All stages in order."""
+    device = torch.device(plan.device)
+    on_cpu = device.type == "cpu"
+    settle(on_cpu)
+    places = {size: (max(16, int(plan.samples * share)), often) for size, (share, often) in SIZES.items()}
+    data = plan.folder / "pool" if on_cpu else None
+    pool = open_pool(places, device, data)
+    filling = fill(pool, plan.workers, plan.seed)
+    if data:
+        # Two jobs on the same cores slow each other down many times over: data first, then training.
+        filling.join()
+        save_index(pool, data)
+    wait_for(pool, 512)
+    tokenizer, vae, networks = (begin if plan.start == Path() else take_up)(plan, pool, device)
+    networks = train_diffusion(
+        pool,
+        vae.to(device),
+        tokenizer,
+        networks,
+        plan.folder,
+        plan.minutes * (SHARES["diffusion"] if plan.start == Path() else 1.0),
+        device,
+        plan.batch,
+        *style_conditions(),
+    )
+    size = export(plan.output, vae, tokenizer, networks)
+    logger.info("%s: %.1f MiB", plan.output, size / 2**20)
+
+
+def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
+    """The stages before the diffusion, from nothing. A finished VAE stays as it is: all else depends on its latents."""
+    tokenizer = prepare_tokenizer(plan.folder)
+    minutes = {stage: share * plan.minutes for stage, share in SHARES.items()}
+    finished = plan.folder / "vae"
+    if not finished.exists():
+        vae = train_vae(pool, plan.folder, minutes["vae"], device, batch=max(4, plan.batch // 3))
+        normalise_latents(vae, pool, device)
+        vae.save_pretrained(finished)
+    encoders = train_text(pool, tokenizer, plan.folder, minutes["text"], device, plan.batch)
+    controlnet = train_control_embedding(pool, plan.folder, minutes["control"], device, max(4, plan.batch // 2))
+    return tokenizer, AutoencoderKL.from_pretrained(finished), Networks(controlnet, encoders)
+
+
+def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
+    """The networks of an exported checkpoint."""
+    start = plan.start
+    encoders = (
+        CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32),
+        CLIPTextModelWithProjection.from_pretrained(start / "text_encoder_2", dtype=torch.float32),
+    )
+    controlnet = ControlNetModel.from_pretrained(start / "controlnet", torch_dtype=torch.float32)
+    networks = Networks(controlnet, nn.ModuleList(encoders))
+    networks.unet = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(start / "vae", torch_dtype=torch.float32)
+    return load_tokenizer(start / "tokenizer"), vae, networks
+
+
+def settle(on_cpu: bool) -> None:
+    """Threads and numeric modes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    if on_cpu:
+        torch.set_num_threads(os.cpu_count() or 1)
+        return
+    cv2.setNumThreads(1)
+    torch.set_num_threads(2)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+
+
+def prepare_tokenizer(folder: Path) -> CLIPTokenizer:
+    """The saved one, or a new one from captions of every concept and style."""
+    saved = folder / "tokenizer"
+    if not saved.exists():
+        train_tokenizer(caption_corpus()).save_pretrained(saved)
+    return load_tokenizer(saved)
+
+
+def style_conditions() -> tuple[np.ndarray, list[str]]:
+    """The service's ControlNet weights, (styles, 4), and negative prompts, by style."""
+    styles = load_settings().ai_generation.styles
+    weights = [[styles[name].controlnet_weights[kind] for kind in KINDS] for name in STYLES]
+    return np.array(weights), [styles[name].negative_prompt for name in STYLES]
+
+
+if __name__ == "__main__":
+    run(parse(sys.argv[1:]))

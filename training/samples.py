@@ -1,0 +1,131 @@
+"""One training sample from one number: a word, a concept, a style → control images, target picture, captions.
+
+The control images are drawn by the service's own rendering, scene and conditioning rooms, so training
+sees exactly what serving will give.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.art import STYLES, paint
+from training.captions import captions
+from training.words import random_word
+from writing_service.conditioning.fan_out import ConditioningFanOut, build_fan_out
+from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.glyphs import WordRenderer
+from writing_service.scene.composition import SceneComposer
+from writing_service.scene.pictograms import PictogramLibrary
+from writing_service.types import ConditioningKind, Pictogram, Scene, Size
+
+KINDS = tuple(ConditioningKind)
+PLANES = 7
+"""canny, depth, segmentation (red, green, blue), scribble, and the word's own mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """`target` (3, H, W) uint8; `controls` (7, H, W) uint8 in the order of `PLANES`; two captions."""
+
+    target: NDArray[np.uint8]
+    controls: NDArray[np.uint8]
+    captions: tuple[str, str]
+    style: int
+    concept: int
+    """Index into the pictogram library's names, or -1 for the word alone."""
+
+
+class SampleMaker:
+    """Draws samples; the same number gives the same sample."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    @cached_property
+    def pictograms(self) -> PictogramLibrary:
+        """Opened on first use, so that a worker process opens its own."""
+        return PictogramLibrary()
+
+    @cached_property
+    def composer(self) -> SceneComposer:
+        """As the service composes."""
+        return SceneComposer(WordRenderer(FontLibrary()))
+
+    @cached_property
+    def fan_out(self) -> ConditioningFanOut:
+        """As the service conditions, with every method at its defaults."""
+        return build_fan_out({})
+
+    def make(self, number: int, size: Size) -> Sample:
+        """Choose, compose, paint."""
+        rng = random.Random(f"{self.seed}:{number}")
+        word, language = random_word(rng)
+        concept = rng.randrange(len(self.pictograms.names())) if rng.random() > 0.08 else -1
+        style = rng.randrange(len(STYLES))
+        scene = self._scene(word, language, concept, size, rng)
+        name = self.pictograms.names()[concept] if concept >= 0 else ""
+        meanings = [name, *self.pictograms.keywords_of(name)[:4]] if name else [""]
+        return Sample(
+            target=np.moveaxis(paint(scene, STYLES[style], rng.getrandbits(31)), -1, 0),
+            controls=draw_controls(self.fan_out, scene, rng.getrandbits(31)),
+            captions=captions(word, scene.word.script, meanings, STYLES[style], rng),
+            style=style,
+            concept=concept,
+        )
+
+    def _scene(
+        self, word: str, language: str, concept: int, size: Size, rng: random.Random
+    ) -> Scene:
+        art = None
+        if concept >= 0:
+            art = _varied(self.pictograms.named(self.pictograms.names()[concept]), rng)
+        return self.composer.compose(word, language, size, art, rng.getrandbits(31))
+
+
+def draw_controls(fan_out: ConditioningFanOut, scene: Scene, seed: int) -> NDArray[np.uint8]:
+    """All four control images of a scene by methods that the seed picks: (7, H, W) uint8."""
+    methods: Mapping[ConditioningKind, str] = fan_out.choose_methods({}, {}, seed)
+    planes = {
+        kind: np.asarray(fan_out.draw(scene, kind, methods[kind], seed).image) for kind in KINDS
+    }
+    segmentation = np.moveaxis(planes[ConditioningKind.SEGMENTATION], -1, 0)
+    return np.stack(
+        [
+            planes[ConditioningKind.CANNY][..., 0],
+            planes[ConditioningKind.DEPTH][..., 0],
+            *segmentation,
+            planes[ConditioningKind.SCRIBBLE][..., 0],
+            scene.word.mask,
+        ]
+    )
+
+
+def control_planes(kind: ConditioningKind) -> list[int]:
+    """Which three planes make the RGB control image of a kind."""
+    return {
+        ConditioningKind.CANNY: [0, 0, 0],
+        ConditioningKind.DEPTH: [1, 1, 1],
+        ConditioningKind.SEGMENTATION: [2, 3, 4],
+        ConditioningKind.SCRIBBLE: [5, 5, 5],
+    }[kind]
+
+
+def _varied(pictogram: Pictogram, rng: random.Random) -> Pictogram:
+    """Mirrored or in other hues now and then: the colours must be read from the segmentation."""
+    pixels = pictogram.pixels
+    if rng.random() < 0.3:
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+    if rng.random() < 0.15:
+        pixels = _hue_turned(pixels, rng.random())
+    return replace(pictogram, pixels=pixels)
+
+
+def _hue_turned(pixels: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+    hsv = cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2HSV)
+    hsv[..., 0] = (hsv[..., 0].astype(np.int32) + int(turn * 180)) % 180
+    return np.dstack([cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), pixels[..., 3]])

@@ -1,0 +1,74 @@
+"""How the service is: alive, ready, in detail; and warming it up."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from writing_service import __version__
+from writing_service.api.admission import Admission
+from writing_service.api.writing import SERVICE
+from writing_service.diffusion.doors import GPUWatch
+from writing_service.generator import AIImageGenerator
+from writing_service.warmer import ModelWarmer
+
+
+def health_routes(
+    generator: AIImageGenerator, gpu: GPUWatch, admission: Admission, started: float
+) -> APIRouter:
+    """`started` is `time.monotonic()` of the service's start."""
+    router = APIRouter(prefix="/health", tags=["health"])
+
+    def about() -> dict[str, Any]:
+        return {
+            "service": SERVICE,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "uptime_seconds": round(time.monotonic() - started, 1),
+            "version": __version__,
+        }
+
+    async def reasons() -> list[str]:
+        draining = ["the service is shutting down"] if admission.draining else []
+        # Looks at files: not on the event loop.
+        return draining + await asyncio.to_thread(generator.check)
+
+    @router.get("", summary="Alive; looks at nothing")
+    async def health() -> Response:
+        return JSONResponse({"status": "healthy", **about()})
+
+    @router.get("/ready", summary="Whether a request would be served")
+    async def ready() -> Response:
+        if found := await reasons():
+            return JSONResponse({"status": "not_ready", "reasons": found, **about()}, 503)
+        return JSONResponse({"status": "ready", **about()})
+
+    @router.get("/detailed", summary="Everything about models, counts and GPU")
+    async def detailed() -> Response:
+        diagnostics = await asyncio.to_thread(gpu.get_diagnostics)
+        found = await reasons()
+        service = {
+            "status": "not_ready" if found else "ready",
+            "reasons": found,
+            "ai_status": generator.get_status(),
+        }
+        return JSONResponse(
+            {
+                "status": "healthy",
+                **about(),
+                "gpu_status": diagnostics["current_status"],
+                "gpu_diagnostics": diagnostics,
+                "service_status": service,
+            }
+        )
+
+    @router.post("/warmup", summary="Draw the warm-up words")
+    async def warmup() -> Response:
+        async with admission.admitted():
+            words = await ModelWarmer(generator, gpu).warmup_models()
+        success = all(word["success"] for word in words.values())
+        return JSONResponse({"success": success, "results": words})
+
+    return router

@@ -1,0 +1,127 @@
+"""Errors as HTTP answers: `application/problem+json` (RFC 9457)."""
+
+import http
+import logging
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from writing_service.api.schemas import Problem, ProblemField
+from writing_service.errors import (
+    DeadlinePassed,
+    InvalidRequest,
+    ServiceUnavailable,
+    WritingServiceError,
+)
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "model": Problem,
+        "description": http.HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {}},
+    }
+    for status in (413, 422, 500, 503, 504)
+}
+"""For the OpenAPI document."""
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Every error of a route becomes a problem."""
+    app.add_exception_handler(WritingServiceError, _on_our_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_crash)
+
+
+def problem(
+    status: int,
+    sentence: str,
+    fields: Sequence[ProblemField] = (),
+    headers: Mapping[str, str] | None = None,
+    error_id: str | None = None,
+) -> JSONResponse:
+    """The answer; `sentence` is what a person can act on."""
+    body = Problem(
+        type="about:blank",
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=sentence,
+        error=sentence,
+        errors=list(fields) or None,
+        error_id=error_id,
+    )
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, InvalidRequest):
+        return problem(422, str(error), [ProblemField(field=f.field, message=f.message) for f in error.fields])
+    if isinstance(error, ServiceUnavailable):
+        seconds = str(max(1, math.ceil(error.retry_after)))
+        return problem(503, str(error), headers={"Retry-After": seconds})
+    if isinstance(error, DeadlinePassed):
+        return problem(504, str(error))
+    return _failed(error, str(error))
+
+
+async def _on_crash(_: Request, error: Exception) -> JSONResponse:
+    return _failed(error, "The picture could not be drawn, for a reason that is not your request's.")
+
+
+def _failed(error: Exception, sentence: str) -> JSONResponse:
+    """No internals go out: the id leads to them in the log."""
+    error_id = uuid.uuid4().hex[:12]
+    logger.error("Error %s", error_id, exc_info=error)
+    return problem(500, f"{sentence} The log has it under {error_id}.", error_id=error_id)
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fields = [_field(one) for one in error.errors()]
+    first = fields[0]
+    sentence = first.message if len(fields) == 1 else "; ".join(f.message for f in fields)
+    return problem(422, sentence, fields)
+
+
+def _field(error: Mapping[str, Any]) -> ProblemField:
+    path = [str(part) for part in error["loc"] if part not in ("body", "[key]")]
+    if error["type"] == "json_invalid":
+        reason = error.get("ctx", {}).get("error", "it cannot be read")
+        return ProblemField(field="body", message=f"The body is no valid JSON: {reason}.")
+    if not path:
+        message = "Send a JSON object with at least a 'word' (Content-Type: application/json)."
+        return ProblemField(field="body", message=message)
+    name = ".".join(path)
+    return ProblemField(field=name, message=_sentence(name, error))
+
+
+def _sentence(name: str, error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return f"Field '{name}' is missing."
+    what = str(error["msg"]).removeprefix("Value error, ")
+    if what.startswith("The "):
+        return what
+    what = what.removeprefix("Input ").removeprefix("String ").removeprefix("Value ")
+    return f"Field '{name}' {what[:1].lower()}{what[1:]}.".replace("..", ".")
+
+
+async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == http.HTTPStatus.NOT_FOUND:
+        sentence = f"There is nothing at {request.url.path}; the routes are listed at /api/docs."
+    elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
+        sentence = f"{request.method} is not for {request.url.path}; /api/docs tells what is."
+    else:
+        sentence = str(error.detail)
+    return problem(error.status_code, sentence, headers=error.headers)

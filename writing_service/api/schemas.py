@@ -1,0 +1,147 @@
+"""What goes over the wire: the request, the answer, the problem. Names are fixed; clients rely on them."""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+from writing_service.config import Guidance, Side, Steps, Weight
+from writing_service.errors import InvalidRequest
+from writing_service.rendering.scripts import checked_word
+from writing_service.types import ConditioningKind, ImageFormat, WritingRequest
+
+LARGEST_SEED = 2**63 - 1
+
+
+def _word(text: str) -> str:
+    """Pydantic wants ValueErrors."""
+    try:
+        return checked_word(text)
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from None
+
+
+def _encodable(text: str) -> str:
+    """JSON can spell half a surrogate pair, which is no text and breaks whoever writes it down."""
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise ValueError("holds half of a surrogate pair; send valid Unicode text")
+    return text
+
+
+def _format(value: object) -> object:
+    """"JPG" is what many call it."""
+    if not isinstance(value, str):
+        return value
+    name = value.strip().casefold()
+    return "jpeg" if name == "jpg" else name
+
+
+def Text(longest: int) -> Any:  # noqa: N802 (makes a type)
+    """Text of at most so many characters."""
+    return Annotated[str, StringConstraints(max_length=longest), AfterValidator(_encodable)]
+
+
+class WritingImageRequest(BaseModel):
+    """A word to draw. Only `word` is required; fields that the service does not know are ignored with a warning."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"word": "学习", "translation": "study", "style": "traditional", "seed": 7}]
+        },
+    )
+
+    word: Annotated[str, AfterValidator(_word), Field(description="1 to 50 characters, any script")]
+    translation: Text(200) = Field("", description="the meaning to depict")
+    hint_writing: Text(300) = Field("", description="the learner's own mnemonic")
+    language: Text(100) = Field("auto", description="a name, an ISO code, or auto")
+    style: Annotated[Text(200), StringConstraints(min_length=1)] = Field(
+        "comic", description="comic, watercolor, realistic, ink, traditional, or free text"
+    )
+    width: Side | None = Field(None, description="pixels; the answer has exactly this size")
+    height: Side | None = None
+    num_inference_steps: Steps | None = Field(None, description="the style's, when not given")
+    guidance_scale: Guidance | None = Field(None, description="the style's, when not given")
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
+        None, description="the same seed gives the same picture; random when not given"
+    )
+    batch_size: Annotated[int, Field(ge=1, le=8)] = Field(1, description="seeds seed, seed+1, ...")
+    conditioning_weights: dict[ConditioningKind, Weight] = Field(
+        {}, description="0 switches that ControlNet off"
+    )
+    conditioning_methods: dict[ConditioningKind, str] = Field(
+        {}, description="by kind; GET /api/writing/status lists them"
+    )
+    pictogram: Text(200) = Field("auto", description="auto, off, or a concept's name")
+    include_conditioning_images: bool = False
+    include_prompt: bool = False
+    include_semantic_analysis: bool = False
+    format: Annotated[ImageFormat, BeforeValidator(_format)] = ImageFormat.PNG
+    quality: Annotated[int, Field(ge=1, le=100)] = Field(90, description="for jpeg and webp")
+
+    def to_request(self) -> WritingRequest:
+        """As the generator takes it."""
+        return WritingRequest(
+            self.word,
+            self.translation,
+            self.hint_writing,
+            self.language,
+            self.style,
+            self.width,
+            self.height,
+            self.num_inference_steps,
+            self.guidance_scale,
+            self.seed,
+            self.batch_size,
+            self.conditioning_weights,
+            self.conditioning_methods,
+            self.pictogram,
+        )
+
+    def unknown_fields(self) -> tuple[str, ...]:
+        """Names of fields that the service does not know."""
+        return tuple(self.model_extra or {})
+
+
+class WritingImageResponse(BaseModel):
+    """The picture and what it was made from. Every key is always there."""
+
+    success: bool
+    status: str
+    generated_image_base64: str
+    images_base64: list[str]
+    base_image_base64: str | None
+    conditioning_images_base64: dict[str, dict[str, str]]
+    prompt_used: str | None
+    semantic_analysis: dict[str, Any] | None
+    generation_metadata: dict[str, Any]
+    format: ImageFormat
+    error: None = None
+    warnings: list[str]
+
+
+class ProblemField(BaseModel):
+    """One field of a request and what is wrong with it."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it, with the keys that clients read."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    success: bool = False
+    error: str
+    errors: list[ProblemField] | None = None
+    error_id: str | None = Field(None, description="also in the log; for status 500")

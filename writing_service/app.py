@@ -1,0 +1,100 @@
+"""From settings to a FastAPI app: the only place where objects meet."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from writing_service import __version__
+from writing_service.api.admission import Admission, BodyLimit
+from writing_service.api.health import health_routes
+from writing_service.api.problems import add_problem_handlers
+from writing_service.api.writing import writing_routes
+from writing_service.conditioning.fan_out import build_fan_out
+from writing_service.config import AIGenerationSettings, Settings
+from writing_service.diffusion.doors import GPUWatch, PictureLoader
+from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.loader import ModelLoader
+from writing_service.generator import AIImageGenerator
+from writing_service.prompt.builder import PromptBuilder
+from writing_service.prompt.styles import StyleDefinitions
+from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.glyphs import WordRenderer
+from writing_service.scene.composition import SceneComposer
+from writing_service.scene.pictograms import PictogramLibrary
+
+logger = logging.getLogger(__name__)
+
+
+def create_app(
+    settings: Settings, loader: PictureLoader | None = None, gpu: GPUWatch | None = None
+) -> FastAPI:
+    """The whole service. `loader` and `gpu` stand in for the settings' own (tests).
+
+    Raises ConfigurationError.
+    """
+    gpu = gpu or GPUManager(settings.ai_generation.gpu)
+    loader = loader or _model_loader(settings.ai_generation, gpu)
+    generator = _assemble(settings.ai_generation, loader, gpu)
+    admission = Admission(settings.api, generator.statistics)
+    started = time.monotonic()
+    app = FastAPI(
+        title="Writing Service",
+        version=__version__,
+        description="A word in any script becomes a picture whose strokes are the word.",
+        docs_url="/api/docs",
+        redoc_url="/api/redoc",
+        openapi_url="/api/openapi.json",
+        lifespan=_lifespan(generator, admission),
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
+    add_problem_handlers(app)
+    app.include_router(writing_routes(generator, admission, started))
+    app.include_router(health_routes(generator, gpu, admission, started))
+    return app
+
+
+def create_generator(settings: Settings) -> AIImageGenerator:
+    """The generator alone, for use without a server. Raises ConfigurationError."""
+    gpu = GPUManager(settings.ai_generation.gpu)
+    return _assemble(settings.ai_generation, _model_loader(settings.ai_generation, gpu), gpu)
+
+
+def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
+    assert isinstance(gpu, GPUManager)
+    return ModelLoader(settings.models, gpu, settings.cache)
+
+
+def _assemble(
+    settings: AIGenerationSettings, loader: PictureLoader, gpu: GPUWatch
+) -> AIImageGenerator:
+    fonts = FontLibrary(Path(settings.fonts.folder) if settings.fonts.folder else None)
+    styles = StyleDefinitions(settings.styles)
+    return AIImageGenerator(
+        settings,
+        loader,
+        gpu,
+        SceneComposer(WordRenderer(fonts)),
+        PictogramLibrary(),
+        build_fan_out(settings.conditioning.options),
+        styles,
+        PromptBuilder(styles, settings.prompt.max_prompt_length),
+    )
+
+
+def _lifespan(generator: AIImageGenerator, admission: Admission):
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        for reason in await asyncio.to_thread(generator.check):
+            logger.warning("Not ready: %s", reason)
+        logger.info("AI service started; models are loaded at the first request")
+        yield
+        admission.close()
+        await asyncio.to_thread(generator.close)
+        logger.info("AI service stopped")
+
+    return lifespan

@@ -1,0 +1,336 @@
+"""Settings: Hydra composes the YAML of `conf/config`, pydantic checks and freezes it.
+
+Nobody else knows Hydra. Each object is given only its own slice. A wrong key or value is a
+ConfigurationError whose one sentence names it.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from yaml import YAMLError
+
+from writing_service.errors import ConfigurationError
+from writing_service.types import ConditioningKind
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _whole_if_possible(value: float) -> float:
+    return int(value) if value.is_integer() else value
+
+
+def _device(value: str) -> str:
+    kind, colon, index = value.partition(":")
+    if value in ("auto", "cpu") or (kind == "cuda" and (index.isdecimal() or not colon)):
+        return value
+    raise ValueError("must be auto, cpu, cuda or cuda:N")
+
+
+Side = Annotated[int, Field(ge=100, le=2048)]
+Steps = Annotated[int, Field(ge=1, le=150)]
+Guidance = Annotated[float, Field(ge=0, le=30)]
+Weight = Annotated[float, Field(ge=0, le=2)]
+Number = Annotated[float, AfterValidator(_whole_if_possible)]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+
+
+class Slice(BaseModel):
+    """A part of the settings: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelSettings(Slice):
+    """Which models: local folders or hub ids.
+
+    "embedded" is the shipped checkpoint; ControlNets that start with "./" lie inside the base
+    model's folder. `controlnet_union` is one network for all kinds, in place of
+    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights.
+    """
+
+    name: str
+    base_model: str
+    controlnet_models: dict[ConditioningKind, str] = {}
+    controlnet_union: str | None = None
+    shared_controlnet: bool = False
+    vae: str | None = None
+    variant: str | None = None
+    revision: str | None = None
+
+
+class GenerationSettings(Slice):
+    """Defaults of a request; None leaves it to the style.
+
+    The models draw in multiples of `size_multiple` pixels. `deterministic` asks for the same bytes
+    under load too, at the cost of sharing batches.
+    """
+
+    num_inference_steps: Steps | None
+    guidance_scale: Guidance | None
+    width: Side
+    height: Side
+    batch_size: Annotated[int, Field(ge=1, le=8)]
+    size_multiple: Annotated[int, Field(ge=8, le=128, multiple_of=8)] = 8
+    deterministic: bool = False
+
+
+class GPUSettings(Slice):
+    """Device, number format and memory savers; None leaves it to the profile."""
+
+    device: Annotated[str, AfterValidator(_device)]
+    dtype: Literal["auto", "float32", "bfloat16", "float16"]
+    memory_efficient: bool | None
+    enable_attention_slicing: bool | None
+    enable_vae_slicing: bool | None
+    enable_vae_tiling: bool | None
+    enable_cpu_offload: bool | None
+    enable_sequential_cpu_offload: bool | None
+    enable_xformers: bool | None
+    channels_last: bool | None
+    use_torch_compile: bool | None
+    max_batch_size: Annotated[int, Field(ge=1, le=64)] | None
+
+
+class ConditioningSettings(Slice):
+    """Fixed methods by kind (None: by chance), and keyword numbers of single methods."""
+
+    methods: dict[ConditioningKind, str | None]
+    options: dict[str, dict[str, Number]]
+
+
+class CompositionSettings(Slice):
+    """What stands behind the word."""
+
+    pictogram: bool
+
+
+class PromptSettings(Slice):
+    """Bounds of the prompt, in characters."""
+
+    max_prompt_length: Annotated[int, Field(ge=50, le=5000)]
+
+
+class StyleSettings(Slice):
+    """One style; see conf/config/styles.yaml."""
+
+    display_name: str
+    base_template: str
+    negative_prompt: str = ""
+    recommended_steps: Steps
+    recommended_cfg: Guidance
+    controlnet_weights: dict[ConditioningKind, Weight]
+
+
+class FontSettings(Slice):
+    """Where the user's own fonts lie."""
+
+    folder: str | None
+
+
+class CacheSettings(Slice):
+    """Where downloaded models are kept; None is the libraries' own default."""
+
+    huggingface: str | None
+    torch: str | None
+
+
+class AIGenerationSettings(Slice):
+    """Everything about drawing."""
+
+    enabled: bool
+    models: ModelSettings
+    generation: GenerationSettings
+    gpu: GPUSettings
+    conditioning: ConditioningSettings
+    composition: CompositionSettings
+    prompt: PromptSettings
+    styles: dict[str, StyleSettings]
+    fonts: FontSettings
+    cache: CacheSettings
+
+
+class ApiSettings(Slice):
+    """Where to listen, and how much to take on."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    max_body_bytes: Annotated[int, Field(ge=1024)]
+    request_timeout_seconds: Annotated[float, Field(gt=0)]
+    max_queue: Annotated[int, Field(ge=1)]
+    shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
+
+
+class LoggerSettings(Slice):
+    """One part's logger: its level (None: the general one) and what its lines tell."""
+
+    level: Level | None = None
+    include_timing: bool = True
+    include_parameters: bool = True
+    include_model_loading: bool = True
+    include_memory_usage: bool = True
+
+
+class LoggingSettings(Slice):
+    """Levels and files. The keys of `loggers` are parts of the service or Python logger names."""
+
+    level: Level
+    folder: str | None
+    file: str = "writing_service.log"
+    max_bytes: Annotated[int, Field(ge=1024)]
+    backups: Annotated[int, Field(ge=0)]
+    loggers: dict[str, LoggerSettings]
+
+
+class Settings(Slice):
+    """The whole tree."""
+
+    ai_generation: AIGenerationSettings
+    api: ApiSettings
+    logging: LoggingSettings
+
+
+def load_settings(overrides: Sequence[str] = (), folder: Path | None = None) -> Settings:
+    """Compose the YAML of `folder` (None: the service's own) and check it.
+
+    `overrides` are Hydra's: "api.port=8700", "pipeline=sdxl". Raises ConfigurationError.
+    """
+    folder = (folder or config_folder()).absolute()
+    composed = _compose(folder, [_checked(override, folder) for override in overrides])
+    try:
+        return Settings.model_validate(composed)
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(error.errors())) from None
+
+
+def config_folder() -> Path:
+    """The packaged folder, or the checkout's."""
+    here = Path(__file__).parent
+    packaged = here / "conf" / "config"
+    return packaged if packaged.is_dir() else here.parent / "conf" / "config"
+
+
+def _compose(folder: Path, overrides: Sequence[str]) -> Any:
+    """Plain data. The libraries' errors become ours here, once."""
+    try:
+        with initialize_config_dir(str(folder), version_base="1.3"):
+            composed = compose("default", overrides=list(overrides))
+        return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except YAMLError as error:
+        raise ConfigurationError(f"The configuration is not valid YAML: {_flat(error)}.") from None
+    except OmegaConfBaseException as error:
+        where = f"Setting '{error.full_key}'" if error.full_key else "The configuration"
+        raise ConfigurationError(f"{where} cannot be read: {_first_line(error)}.") from None
+    except (HydraException, ValueError, OSError) as error:
+        raise ConfigurationError(f"The configuration cannot be read: {_flat(error)}.") from None
+
+
+def _checked(override: str, folder: Path) -> str:
+    """The override in the form that sets any key: pydantic, which knows them all, judges later."""
+    parsed = _parsed(override)
+    key = parsed.key_or_group
+    if parsed.is_delete():
+        raise ConfigurationError(f"Setting '{key}' cannot be removed, only set: write {key}=value.")
+    if parsed.is_sweep_override():
+        raise ConfigurationError(f"Setting '{key}' takes one value, not several: '{override}'.")
+    if key == "pipeline" and parsed.package is None:
+        return f"pipeline={_known_pipeline(parsed.value(), folder)}"
+    if key.split(".")[0] not in Settings.model_fields or parsed.package is not None:
+        raise ConfigurationError(_unknown(override.partition("=")[0].lstrip("+").split(".")))
+    return f"++{override.strip().lstrip('+')}"
+
+
+def _parsed(override: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(override)
+    except (HydraException, ValueError, RecursionError):
+        message = f"'{override}' cannot be understood; write key=value, such as api.port=8700."
+        raise ConfigurationError(message) from None
+
+
+def _known_pipeline(name: object, folder: Path) -> str:
+    known = sorted(path.stem for path in (folder / "pipeline").glob("*.yaml"))
+    if name not in known:
+        raise ConfigurationError(f"Unknown pipeline '{name}'; choose one of: {', '.join(known)}.")
+    return str(name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def _flat(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _sentence(errors: Sequence[ErrorDetails]) -> str:
+    """One of the errors, by its full key; unknown keys first, for they may be why others miss."""
+    error = min(errors, key=lambda one: one["type"] != "extra_forbidden")
+    path = [str(part) for part in error["loc"]]
+    if path[-1] == "[key]":
+        return _unknown(path[:-1])
+    if error["type"] == "extra_forbidden":
+        return _unknown(path)
+    if error["type"] == "missing":
+        return f"Setting '{'.'.join(path)}' is missing."
+    what = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"Setting '{'.'.join(path)}' is wrong: it {what} (given: {error['input']!r})."
+
+
+def _unknown(path: Sequence[str]) -> str:
+    near = _nearest(path)
+    known = _keys_at(path[:-1]) or _keys_at(())
+    hint = f"did you mean '{near}'?" if near else f"known here: {', '.join(known)}."
+    return f"Unknown setting '{'.'.join(path)}'; {hint}"
+
+
+def _nearest(path: Sequence[str]) -> str | None:
+    """A sibling like it, else the same name elsewhere, else, of a lost path, the likest key."""
+    *parents, name = path
+    siblings = _keys_at(parents)
+    for sibling in difflib.get_close_matches(name, siblings, 1):
+        return ".".join((*parents, sibling))
+    everything = list(_all_keys(Settings))
+    whole = ".".join(path)
+    same = [key for tail in (whole, name) for key in everything if key.endswith(f".{tail}")]
+    if same or (parents and siblings):
+        return next(iter(same), None)
+    return next(iter(difflib.get_close_matches(whole, everything, 1)), None)
+
+
+def _keys_at(path: Sequence[str]) -> list[str]:
+    """Names that may stand under `path`; none where it leads nowhere."""
+    if not path:
+        return ["pipeline", *Settings.model_fields]
+    node: Any = Settings
+    for part in path:
+        node = dict(_children(node)).get(part) or (
+            get_args(node)[1] if get_origin(node) is dict else None
+        )
+    return [name for name, _ in _children(node)]
+
+
+def _all_keys(node: Any) -> Iterator[str]:
+    for name, child in _children(node):
+        yield name
+        yield from (f"{name}.{key}" for key in _all_keys(child))
+
+
+def _children(node: Any) -> list[tuple[str, Any]]:
+    """Named parts of a slice or of a mapping by kind."""
+    if isinstance(node, type) and issubclass(node, BaseModel):
+        return [(name, field.annotation) for name, field in node.model_fields.items()]
+    if get_origin(node) in (dict, Mapping) and get_args(node)[0] is ConditioningKind:
+        return [(kind.value, get_args(node)[1]) for kind in ConditioningKind]
+    return []

@@ -1,0 +1,1 @@
+"""Drawing: the only room that knows torch and diffusers."""

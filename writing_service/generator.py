@@ -1,0 +1,391 @@
+"""AIImageGenerator: the whole way from a word to its picture.
+
+Read `generate_character_image` first; everything else here is one of its stations.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any
+
+from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
+from writing_service.config import AIGenerationSettings
+from writing_service.diffusion.doors import GPUWatch, OnStep, PictureLoader, PicturePipeline
+from writing_service.errors import InvalidRequest, WritingServiceError
+from writing_service.prompt.builder import PromptBuilder
+from writing_service.prompt.semantics import understand
+from writing_service.prompt.styles import StyleDefinition, StyleDefinitions
+from writing_service.rendering.scripts import checked_word, identify
+from writing_service.scene.composition import SceneComposer
+from writing_service.scene.pictograms import PictogramLibrary
+from writing_service.types import (
+    AIGenerationResult,
+    ConditioningKind,
+    ControlImages,
+    GenerationJob,
+    Meaning,
+    Pictogram,
+    PromptResult,
+    Scene,
+    Size,
+    WritingRequest,
+)
+
+logger = logging.getLogger(__name__)
+
+AUTO, OFF = "auto", "off"
+"""What a request may say of its pictogram, beside a concept's name."""
+
+_RANDOM_SEEDS = 2**32
+"""Random seeds stay below this, so that every client's numbers hold them exactly."""
+
+Weights = Mapping[ConditioningKind, float]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A request with nothing left open: what style, configuration and chance decided."""
+
+    seeds: tuple[int, ...]
+    size: Size
+    style: StyleDefinition
+    num_inference_steps: int
+    guidance_scale: float
+    weights: Weights
+    methods: Methods
+
+    @property
+    def seed(self) -> int:
+        """Of the first picture; it also chooses the layout and the methods."""
+        return self.seeds[0]
+
+
+class AIImageGenerator:
+    """Draws pictures of words."""
+
+    def __init__(
+        self,
+        settings: AIGenerationSettings,
+        loader: PictureLoader,
+        gpu: GPUWatch,
+        composer: SceneComposer,
+        pictograms: PictogramLibrary,
+        fan_out: ConditioningFanOut,
+        styles: StyleDefinitions,
+        prompts: PromptBuilder,
+    ) -> None:
+        self._settings = settings
+        self._loader = loader
+        self._gpu = gpu
+        self._composer = composer
+        self._pictograms = pictograms
+        self._fan_out = fan_out
+        self._styles = styles
+        self._prompts = prompts
+        self.statistics = GenerationStatistics()
+
+    async def generate_character_image(
+        self,
+        character: str,
+        translation: str = "",
+        conditioning_weights: Weights | None = None,
+        seed: int | None = None,
+        on_step: OnStep | None = None,
+        **generation_params: Any,
+    ) -> AIGenerationResult:
+        """One word's pictures; `generation_params` are further fields of WritingRequest.
+
+        Raises InvalidRequest, ServiceUnavailable, GenerationFailed.
+        """
+        request = WritingRequest(
+            checked_word(character),
+            translation,
+            seed=seed,
+            conditioning_weights=conditioning_weights or {},
+            **generation_params,
+        )
+        clock = StageClock()
+        with self.statistics.counted(), _logged(request, clock):
+            settled = self._settle(request)
+            meaning = understand(request.translation, request.hint_writing)
+            with clock.timed("render"):
+                scene = await asyncio.to_thread(self._compose, request, settled, meaning)
+            pipeline, control_images = await asyncio.gather(
+                self._loader.load(), self._condition(scene, settled, clock)
+            )
+            with clock.timed("prompt"):
+                prompt = await self._build_prompt(request, meaning, scene, pipeline)
+            drawn = await pipeline.draw(_job(prompt, control_images, settled), on_step)
+            clock.add(drawn.stage_times_ms)
+            metadata = self._metadata(request, settled, scene, control_images, pipeline, clock)
+        return AIGenerationResult(
+            request,
+            drawn.images,
+            scene,
+            control_images,
+            prompt,
+            meaning,
+            metadata,
+            tuple(self._warnings(request, meaning, scene, prompt)),
+        )
+
+    async def generate(
+        self, request: WritingRequest, on_step: OnStep | None = None
+    ) -> AIGenerationResult:
+        """The same for a whole request."""
+        given = {one.name: getattr(request, one.name) for one in fields(request)}
+        return await self.generate_character_image(given.pop("word"), on_step=on_step, **given)
+
+    def check(self) -> list[str]:
+        """Why a request would not be served now; empty when one would."""
+        if not self._settings.enabled:
+            return ["drawing is switched off (ai_generation.enabled=false)"]
+        return self._loader.check()
+
+    def get_status(self) -> dict[str, Any]:
+        """Models and counts, ready for JSON."""
+        return {**self._loader.status(), **self.statistics.as_dict(), "batches": None, "cache": None}
+
+    def describe(self) -> dict[str, Any]:
+        """What can be asked for, ready for JSON."""
+        generation = self._settings.generation
+        return {
+            "models": self._models(),
+            "styles": list(self._styles.names()),
+            "conditioning_methods": {
+                kind.value: list(names) for kind, names in self._fan_out.methods().items()
+            },
+            "default_image_size": {"width": generation.width, "height": generation.height},
+            "pictograms": len(self._pictograms.names()),
+        }
+
+    def close(self) -> None:
+        """Let the models go; a running picture ends at its next step."""
+        self._loader.close()
+
+    def _settle(self, request: WritingRequest) -> Settled:
+        """Request before configuration before style; chance only for what is still open."""
+        defaults = self._settings.generation
+        style = self._styles.get_style_definition(request.style)
+        seed = secrets.randbelow(_RANDOM_SEEDS) if request.seed is None else request.seed
+        weights = {**style.controlnet_weights, **request.conditioning_weights}
+        methods = self._fan_out.choose_methods(
+            request.conditioning_methods, self._settings.conditioning.methods, seed
+        )
+        return Settled(
+            tuple(range(seed, seed + request.batch_size)),
+            Size(request.width or defaults.width, request.height or defaults.height),
+            style,
+            request.num_inference_steps or defaults.num_inference_steps or style.recommended_steps,
+            _first(request.guidance_scale, defaults.guidance_scale, style.recommended_cfg),
+            {kind: weights.get(kind, 0.0) for kind in ConditioningKind},
+            # A ControlNet that is off needs no image.
+            {kind: name for kind, name in methods.items() if weights.get(kind)},
+        )
+
+    def _compose(self, request: WritingRequest, settled: Settled, meaning: Meaning) -> Scene:
+        pictogram = self._pictogram(request, meaning)
+        return self._composer.compose(
+            request.word, request.language, settled.size, pictogram, settled.seed
+        )
+
+    def _pictogram(self, request: WritingRequest, meaning: Meaning) -> Pictogram | None:
+        """Raises UnknownPictogram."""
+        wish = _wish(request)
+        if wish == OFF:
+            return None
+        if wish != AUTO:
+            return self._pictograms.named(request.pictogram)
+        return self._pictograms.find(meaning) if self._settings.composition.pictogram else None
+
+    async def _condition(
+        self, scene: Scene, settled: Settled, clock: "StageClock"
+    ) -> ControlImages:
+        with clock.timed("conditioning"):
+            return await self._fan_out.generate(scene, settled.methods, settled.seed)
+
+    async def _build_prompt(
+        self,
+        request: WritingRequest,
+        meaning: Meaning,
+        scene: Scene,
+        pipeline: PicturePipeline,
+    ) -> PromptResult:
+        return await self._prompts.build_prompt(
+            request.word,
+            style=request.style,
+            meaning=meaning,
+            script=scene.word.script,
+            language=scene.word.language,
+            count_tokens=pipeline.count_tokens,
+            max_tokens=pipeline.max_tokens,
+        )
+
+    def _metadata(
+        self,
+        request: WritingRequest,
+        settled: Settled,
+        scene: Scene,
+        control_images: ControlImages,
+        pipeline: PicturePipeline,
+        clock: "StageClock",
+    ) -> dict[str, Any]:
+        """The contract's `generation_metadata`, but for the time that encoding takes."""
+        used_gb = self._gpu.get_memory_usage()["used_gb"]
+        return {
+            "character": request.word,
+            "translation": request.translation,
+            "language": scene.word.language,
+            "script": scene.word.script,
+            "style": settled.style.name,
+            "generation_time_ms": clock.total_ms,
+            "stage_times_ms": clock.times_ms,
+            "seed_used": settled.seed,
+            "model_used": pipeline.model_used,
+            "controlnet_models_used": {
+                kind.value: pipeline.controlnet_models_used[kind] for kind in control_images
+            },
+            "conditioning_methods_used": {
+                kind.value: [one.method] for kind, one in control_images.items()
+            },
+            "conditioning_weights_used": {
+                kind.value: weight for kind, weight in settled.weights.items()
+            },
+            "num_inference_steps": settled.num_inference_steps,
+            "guidance_scale": settled.guidance_scale,
+            "width": settled.size.width,
+            "height": settled.size.height,
+            "layout": scene.layout,
+            "fonts_used": list(scene.word.fonts),
+            "pictogram_used": _told(scene.pictogram),
+            "gpu_memory_used_mb": None if used_gb is None else round(1024 * used_gb, 1),
+            "legibility": None,
+        }
+
+    def _warnings(
+        self, request: WritingRequest, meaning: Meaning, scene: Scene, prompt: PromptResult
+    ) -> Iterable[str]:
+        yield from identify(request.word, request.language).warnings
+        yield from prompt.warnings
+        wanted = self._settings.composition.pictogram and _wish(request) == AUTO
+        if wanted and meaning.subject and scene.pictogram is None:
+            yield (
+                f"There is no pictogram for '{meaning.subject}'; the picture shows the word alone."
+            )
+
+    def _models(self) -> dict[str, Any]:
+        models = self._settings.models
+        controlnets = models.controlnet_union or {
+            kind.value: source for kind, source in models.controlnet_models.items()
+        }
+        return {"name": models.name, "base": models.base_model, "controlnets": controlnets}
+
+
+class StageClock:
+    """Milliseconds by stage, and in all."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self.times_ms: dict[str, float] = {}
+
+    @property
+    def total_ms(self) -> float:
+        """Since the clock was made."""
+        return round(1000 * (time.perf_counter() - self._started), 1)
+
+    @contextmanager
+    def timed(self, stage: str) -> Generator[None]:
+        """The block's time is the stage's."""
+        started = time.perf_counter()
+        yield
+        self.add({stage: 1000 * (time.perf_counter() - started)})
+
+    def add(self, times_ms: Mapping[str, float]) -> None:
+        """Times that were taken elsewhere."""
+        for stage, passed in times_ms.items():
+            self.times_ms[stage] = round(self.times_ms.get(stage, 0.0) + passed, 1)
+
+
+class GenerationStatistics:
+    """Counts since the start. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.failed = 0
+        self.under_way = 0
+        self._seconds = 0.0
+
+    @property
+    def average_seconds(self) -> float | None:
+        """Of the finished ones, waiting included; None before the first."""
+        return self._seconds / self.finished if self.finished else None
+
+    @contextmanager
+    def counted(self) -> Generator[None]:
+        """The block is one generation; one that its sender must mend does not count as failed."""
+        started = time.perf_counter()
+        self.under_way += 1
+        try:
+            yield
+        except InvalidRequest:
+            raise
+        except Exception:
+            self.failed += 1
+            raise
+        finally:
+            self.under_way -= 1
+        self.finished += 1
+        self._seconds += time.perf_counter() - started
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `ai_status` tells it."""
+        average = self.average_seconds
+        return {
+            "total_generations": self.finished,
+            "failed_generations": self.failed,
+            "average_generation_time_ms": None if average is None else round(1000 * average, 1),
+            "queue_depth": max(0, self.under_way - 1),
+        }
+
+
+@contextmanager
+def _logged(request: WritingRequest, clock: StageClock) -> Generator[None]:
+    """One line at the start, one at the end."""
+    told = {"word": request.word, "style": request.style}
+    logger.info("AI generation begins", extra=told)
+    try:
+        yield
+    except WritingServiceError as error:
+        logger.info("AI generation ended without a picture: %s", error, extra=told)
+        raise
+    logger.info("AI generation done", extra={**told, "time_ms": clock.total_ms})
+
+
+def _job(prompt: PromptResult, control_images: ControlImages, settled: Settled) -> GenerationJob:
+    return GenerationJob(
+        prompt.main_prompt,
+        prompt.negative_prompt,
+        {kind: one.image for kind, one in control_images.items()},
+        {kind: settled.weights[kind] for kind in control_images},
+        settled.num_inference_steps,
+        settled.guidance_scale,
+        settled.seeds,
+        settled.size,
+    )
+
+
+def _first(*values: float | None) -> float:
+    """The first that is given; 0 is a value."""
+    return next(value for value in values if value is not None)
+
+
+def _wish(request: WritingRequest) -> str:
+    return request.pictogram.strip().casefold() or AUTO
+
+
+def _told(pictogram: Pictogram | None) -> dict[str, str] | None:
+    return pictogram and {"name": pictogram.name, "source": pictogram.source}

@@ -1,0 +1,1 @@
+"""From a meaning and a style to the text that guides the picture."""
