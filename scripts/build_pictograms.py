@@ -38,7 +38,10 @@ def main(arguments: list[str]) -> None:
         entries = choose(read_names(sources), art)
         TARGET.mkdir(parents=True, exist_ok=True)
         write_pictures(entries, art)
-        index = [{key: entry[key] for key in ("name", "code", "everyday", "keywords")} for entry in entries]
+        index = [
+            {key: entry[key] for key in ("name", "code", "everyday", "keywords")}
+            for entry in entries
+        ]
         lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in index)
         (TARGET / "index.json").write_text(f"[\n{lines}\n]\n")
 
@@ -64,7 +67,7 @@ def read_names(sources: Path) -> list[dict]:
 
 
 def choose(entries: list[dict], art: Path) -> list[dict]:
-    """One entry a concept: no skin tones (they are nested), neither the man nor the woman where a neutral one exists."""
+    """One entry a concept: no skin tones (they are nested), no man or woman where a neutral one is."""
     everyday = json.loads((HERE / "everyday_words.json").read_text())
     labels = {entry["label"].lower() for entry in entries}
     chosen: dict[str, dict] = {}
@@ -104,16 +107,18 @@ def _file_code(code: str, art: Path) -> str | None:
 
 
 def _gendered_twin(name: str, labels: set[str]) -> bool:
-    """"woman running" beside "person running"; "man cook" beside "cook"."""
+    """ "woman running" beside "person running"; "man cook" beside "cook"."""
     for gender in ("man ", "woman ", "men ", "women "):
         rest = name.removeprefix(gender)
-        if rest != name and ({f"person {rest}", f"people {rest}", rest, rest.removeprefix("with ")} & labels):
+        if rest != name and (
+            {f"person {rest}", f"people {rest}", rest, rest.removeprefix("with ")} & labels
+        ):
             return True
     return False
 
 
 def _plain(word: str) -> str:
-    """"red_apple" → "red apple"; emoticons and signs → ""."""
+    """ "red_apple" → "red apple"; emoticons and signs → ""."""
     words = word.replace("_", " ").lower().strip()
     return words if any(letter.isalpha() for letter in words) and len(words) > 1 else ""
 

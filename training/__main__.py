@@ -1,4 +1,4 @@
-"""From nothing to a checkpoint: `python -m training [minutes=90] [device=cpu] [samples=4000] [folder=...] [output=...]`.
+"""From nothing to a checkpoint: `python -m training [minutes=90] [device=cpu] [samples=4000] ...`.
 
 Each stage saves its state in `folder` and goes on from there when the command is given again; with more
 `minutes` a finished stage trains further.
@@ -26,13 +26,13 @@ from training.pool import SamplePool, fill, open_pool, save_index, wait_for
 from training.samples import KINDS
 from training.text import train_text
 from training.tokenizer import load_tokenizer, train_tokenizer
-from training.vae import normalise_latents, train_vae
+from training.vae import normalise_latents, train_decoder, train_vae
 from writing_service.config import load_settings
 from writing_service.types import Size
 
 logger = logging.getLogger("training")
 
-SHARES = {"vae": 0.27, "text": 0.03, "control": 0.04, "diffusion": 0.66}
+SHARES = {"vae": 0.28, "text": 0.02, "control": 0.03, "diffusion": 0.56, "decoder": 0.11}
 """How the minutes are spent."""
 
 SIZES = {
@@ -55,7 +55,7 @@ class Plan:
     device: str = "cpu"
     samples: int = 4000
     workers: int = os.cpu_count() or 1
-    batch: int = 16
+    batch: int = 24
     seed: int = 0
     folder: Path = Path("training/work")
     output: Path = Path("writing_service/embedded/checkpoint")
@@ -70,8 +70,13 @@ def parse(arguments: list[str]) -> Plan:
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key not in types:
-            raise SystemExit(f"Unknown setting '{argument}'; known: {', '.join(f'{k}=' for k in types)}")
-        plan = replace(plan, **{key: Path(value) if isinstance(getattr(plan, key), Path) else types[key](value)})
+            raise SystemExit(
+                f"Unknown setting '{argument}'; known: {', '.join(f'{k}=' for k in types)}"
+            )
+        plan = replace(
+            plan,
+            **{key: Path(value) if isinstance(getattr(plan, key), Path) else types[key](value)},
+        )
     return plan
 
 
@@ -80,7 +85,9 @@ def run(plan: Plan) -> None:
     device = torch.device(plan.device)
     on_cpu = device.type == "cpu"
     settle(on_cpu)
-    places = {size: (max(16, int(plan.samples * share)), often) for size, (share, often) in SIZES.items()}
+    places = {
+        size: (max(16, int(plan.samples * share)), often) for size, (share, often) in SIZES.items()
+    }
     data = plan.folder / "pool" if on_cpu else None
     pool = open_pool(places, device, data)
     filling = fill(pool, plan.workers, plan.seed)
@@ -101,7 +108,10 @@ def run(plan: Plan) -> None:
         plan.batch,
         *style_conditions(),
     )
-    size = export(plan.output, vae, tokenizer, networks)
+    finished = train_decoder(
+        vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, max(4, plan.batch // 3)
+    )
+    size = export(plan.output, finished, tokenizer, networks)
     logger.info("%s: %.1f MiB", plan.output, size / 2**20)
 
 
@@ -115,7 +125,9 @@ def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
         normalise_latents(vae, pool, device)
         vae.save_pretrained(finished)
     encoders = train_text(pool, tokenizer, plan.folder, minutes["text"], device, plan.batch)
-    controlnet = train_control_embedding(pool, plan.folder, minutes["control"], device, max(4, plan.batch // 2))
+    controlnet = train_control_embedding(
+        pool, plan.folder, minutes["control"], device, max(4, plan.batch // 4)
+    )
     return tokenizer, AutoencoderKL.from_pretrained(finished), Networks(controlnet, encoders)
 
 

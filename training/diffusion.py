@@ -19,6 +19,7 @@ from training.models import (
     build_unet,
     encode_text,
 )
+from training.optimizer import MatrixOptimizer
 from training.pool import Bucket, SamplePool
 from training.progress import Stage
 from training.samples import KINDS
@@ -26,11 +27,12 @@ from training.text import tokenize
 from training.vae import encode, follow
 from writing_service.types import Size
 
-PEAK_RATE = 1e-3
+PEAK_RATE = 3e-3
 TEXT_RATE = 0.3
-NATIVE_AREA = 512 * 512
-PAIRS_EACH = 3.0
-"""Control images run for each picture, on average."""
+CROP = 256
+CROPPED = 0.6
+"""Share of the time that trains on crops of this side: strokes, colours and texture are local, and four
+times as many different samples fit into a step. The rest sees whole pictures of every size."""
 
 WORD_WEIGHT = 1.0
 """Errors inside the word count this much more."""
@@ -45,7 +47,9 @@ class Networks(nn.Module):
         self.controlnet = controlnet
         self.encoders = encoders
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, text: "Text", controls: "Controls") -> Tensor:
+    def forward(
+        self, noisy: Tensor, timesteps: Tensor, text: "Text", controls: "Controls"
+    ) -> Tensor:
         """Predict the velocity of `noisy` (batch, 16, h, w)."""
         states, pooled = encode_text(tuple(self.encoders), text.tokens)
         states, pooled = states * text.kept[:, None, None], pooled * text.kept[:, None]
@@ -64,7 +68,12 @@ class Networks(nn.Module):
         return predicted.sample
 
     def _residuals(
-        self, noisy: Tensor, timesteps: Tensor, states: Tensor, added: dict[str, Tensor], controls: "Controls"
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        states: Tensor,
+        added: dict[str, Tensor],
+        controls: "Controls",
     ) -> tuple[list[Tensor], Tensor]:
         """Run every (sample, kind) pair in one batch; add the weighted results up by sample."""
         of = controls.sample
@@ -102,19 +111,56 @@ class Controls:
     images: Tensor
 
 
-class LatentStore:
-    """Latents of the pool's pictures, encoded once as the pool grows."""
+@dataclass(frozen=True)
+class Window:
+    """The part of the pictures that a batch shows, in pixels; multiples of the latent's 16."""
 
-    def __init__(self, pool: SamplePool, vae: AutoencoderKL, device: torch.device) -> None:
-        self._pool, self._vae, self._device = pool, vae, device
+    top: int
+    left: int
+    size: Size
+
+    def of(self, images: Tensor) -> Tensor:
+        """Cut (..., H, W)."""
+        return images[
+            ..., self.top : self.top + self.size.height, self.left : self.left + self.size.width
+        ]
+
+    def of_latents(self, latents: Tensor) -> Tensor:
+        """Cut (..., H/16, W/16)."""
+        top, left = self.top // LATENT_FACTOR, self.left // LATENT_FACTOR
+        height, width = _latent_shape(self.size)
+        return latents[..., top : top + height, left : left + width]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples `places` of a bucket, seen through a window; `latents` are the window's."""
+
+    bucket: Bucket
+    places: np.ndarray
+    window: Window
+    latents: Tensor
+
+
+class LatentStore:
+    """Latents of the pool's pictures, encoded once as the pool grows, and kept in `file`."""
+
+    def __init__(
+        self, pool: SamplePool, vae: AutoencoderKL, device: torch.device, file: Path
+    ) -> None:
+        self._pool, self._vae, self._device, self._file = pool, vae, device, file
         self._latents = [
             torch.empty(b.capacity, LATENT_CHANNELS, *_latent_shape(b.size), dtype=torch.float16)
             for b in pool.buckets
         ]
         self._encoded = [0] * len(pool.buckets)
+        if file.exists():
+            saved = torch.load(file, weights_only=True)
+            self._latents, self._encoded = saved["latents"], saved["encoded"]
 
-    def update(self, chunk: int = 64) -> None:
+    def update(self, chunk: int = 16) -> None:
         """Encode what has come since the last call."""
+        before = list(self._encoded)
         for index, bucket in enumerate(self._pool.buckets):
             for start in range(self._encoded[index], count := bucket.count, chunk):
                 end = min(count, start + chunk)
@@ -122,15 +168,28 @@ class LatentStore:
                     self._vae, bucket.images[start:end], self._device
                 ).cpu()
             self._encoded[index] = count
+        if before != self._encoded:
+            torch.save({"latents": self._latents, "encoded": self._encoded}, self._file)
 
-    def pick(self, generator: np.random.Generator, batch: int) -> tuple[Bucket, np.ndarray, Tensor]:
-        """A bucket, places in it, and their latents; larger pictures come fewer at a time."""
+    def pick(self, generator: np.random.Generator, batch: int, cropped: bool) -> Batch:
+        """A batch of about `batch` crops' area: larger pictures come fewer at a time."""
         bucket = self._pool.pick_bucket(generator)
         index = self._pool.buckets.index(bucket)
-        area = bucket.size.width * bucket.size.height
-        number = max(4, int(batch * NATIVE_AREA / area))
+        window = _window(bucket.size, generator, cropped)
+        number = max(2, round(batch * CROP * CROP / (window.size.width * window.size.height)))
         places = generator.integers(0, self._encoded[index], number)
-        return bucket, places, self._latents[index][torch.from_numpy(places)].to(self._device).float()
+        latents = window.of_latents(self._latents[index][torch.from_numpy(places)])
+        return Batch(bucket, places, window, latents.to(self._device).float())
+
+
+def _window(size: Size, generator: np.random.Generator, cropped: bool) -> Window:
+    if not cropped:
+        return Window(0, 0, size)
+    top, left = (
+        LATENT_FACTOR * int(generator.integers(0, (side - CROP) // LATENT_FACTOR + 1))
+        for side in (size.height, size.width)
+    )
+    return Window(top, left, Size(CROP, CROP))
 
 
 def train_diffusion(
@@ -149,48 +208,45 @@ def train_diffusion(
     torch.manual_seed(4)
     networks = networks.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(networks).requires_grad_(False)
-    optimizer = _optimizer(networks)
+    optimizer = MatrixOptimizer(
+        [([networks.unet, networks.controlnet], 1.0), ([networks.encoders], TEXT_RATE)],
+        weight_decay=0.01,
+    )
     stage = Stage(
-        "diffusion", folder, minutes, {"networks": networks, "average": average, "optimizer": optimizer}
+        "diffusion",
+        folder,
+        minutes,
+        {"networks": networks, "average": average, "optimizer": optimizer},
     )
     generator = np.random.default_rng(4 + stage.step)
-    store = LatentStore(pool, vae, device)
+    store = LatentStore(pool, vae, device, folder / "latents.pt")
     alphas = build_scheduler().alphas_cumprod.to(device)
     for step in stage.steps():
         if step % 50 == 0 or not step:
             store.update()
-        for group in optimizer.param_groups:
-            group["lr"] = stage.rate(PEAK_RATE, warmup=100, hold=0.5) * group["share"]
-        bucket, places, clean = store.pick(generator, batch)
+        optimizer.set_rate(stage.rate(PEAK_RATE, warmup=60, hold=0.5))
+        shown = store.pick(generator, batch, stage.progress < CROPPED)
+        clean = shown.latents
         timesteps = _timesteps(len(clean), device)
         noise = torch.randn_like(clean)
         alpha = alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-        text = _texts(bucket, places, tokenizer, generator, negative_prompts, device)
-        controls = _controls(bucket, places, generator, style_weights, device)
+        text = _texts(shown, tokenizer, generator, negative_prompts, device)
+        controls = _controls(shown, generator, style_weights, device)
         with torch.autocast(device.type, torch.bfloat16):
-            predicted = networks(noisy.contiguous(memory_format=torch.channels_last), timesteps, text, controls)
-        emphasis = _emphasis(bucket, places, clean.shape[-2:], device)
-        errors = ((predicted.float() - velocity).pow(2) * emphasis).mean((1, 2, 3))
-        optimizer.zero_grad(set_to_none=True)
+            predicted = networks(
+                noisy.contiguous(memory_format=torch.channels_last), timesteps, text, controls
+            )
+        errors = ((predicted.float() - velocity).pow(2) * _emphasis(shown, device)).mean((1, 2, 3))
         errors.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
         optimizer.step()
-        follow(average, networks, min(0.999, (step + 1) / (step + 20)))
+        follow(average, networks, min(0.998, (step + 1) / (step + 20)))
         if step % 25 == 0:
             early = errors[timesteps > 850].mean()
-            stage.report(25, loss=errors.mean(), early=early, norm=norm, batch=len(clean), pool=bucket.count)
+            stage.report(25, loss=errors.mean(), early=early, norm=norm, batch=len(clean))
     return average.eval()
-
-
-def _optimizer(networks: Networks) -> torch.optim.AdamW:
-    drawing = [*networks.unet.parameters(), *networks.controlnet.parameters()]
-    groups = [
-        {"params": drawing, "share": 1.0},
-        {"params": list(networks.encoders.parameters()), "share": TEXT_RATE},
-    ]
-    return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
 
 
 def _timesteps(batch: int, device: torch.device) -> Tensor:
@@ -201,22 +257,23 @@ def _timesteps(batch: int, device: torch.device) -> Tensor:
 
 
 def _texts(
-    bucket: Bucket,
-    places: np.ndarray,
+    shown: Batch,
     tokenizer: CLIPTokenizer,
     generator: np.random.Generator,
     negative_prompts: list[str],
     device: torch.device,
 ) -> Text:
     """A tenth of the texts is dropped for guidance: half of them become nothing, half the style's negative prompt."""
+    bucket, places, window = shown.bucket, shown.places, shown.window
     draws = generator.random(len(places))
     captions = [bucket.captions[place][int(generator.integers(2))] for place in places]
     for index, place in enumerate(places):
         if draws[index] < 0.05:
             captions[index] = negative_prompts[bucket.styles[place]]
     kept = torch.from_numpy(((draws < 0.05) | (draws >= 0.1)).astype(np.float32))
-    height, width = bucket.size.height, bucket.size.width
-    time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=torch.float32)
+    whole, seen = bucket.size, window.size
+    ids = [whole.height, whole.width, window.top, window.left, seen.height, seen.width]
+    time_ids = torch.tensor([ids], dtype=torch.float32)
     return Text(
         tokenize(tokenizer, captions).to(device),
         kept.to(device),
@@ -225,48 +282,29 @@ def _texts(
 
 
 def _controls(
-    bucket: Bucket,
-    places: np.ndarray,
-    generator: np.random.Generator,
-    style_weights: np.ndarray,
-    device: torch.device,
+    shown: Batch, generator: np.random.Generator, style_weights: np.ndarray, device: torch.device
 ) -> Controls:
-    """Weights as the service would send them: mostly the style's own four, some subsets, some alone, a few none."""
-    styles = [bucket.styles[place] for place in places]
-    weights = style_weights[styles] * generator.uniform(0.6, 1.3, (len(places), len(KINDS)))
-    draws = generator.random(len(places))
-    subset = generator.random(weights.shape) < 0.5
-    weights[(draws < 0.45)[:, None] & subset] = 0
-    for row in np.flatnonzero(draws < 0.15):
-        weights[row] = 0
-        weights[row, generator.integers(len(KINDS))] = generator.uniform(0.4, 2.0)
+    """Weights as the service would send them: the style's own four, two of them, one alone, a few none."""
+    styles = [shown.bucket.styles[place] for place in shown.places]
+    weights = style_weights[styles] * generator.uniform(0.6, 1.3, (len(styles), len(KINDS)))
+    draws = generator.random(len(styles))
+    for row in np.flatnonzero(draws < 0.7):
+        kept = generator.permutation(len(KINDS))[: 1 if draws[row] < 0.45 else 2]
+        alone = np.zeros(len(KINDS))
+        alone[kept] = generator.uniform(0.4, 1.8, len(kept))
+        weights[row] = alone
     weights[draws > 0.97] = 0
-    sample, kind = _fixed_number(weights, generator)
+    sample, kind = np.nonzero(weights)
     scale = torch.from_numpy(weights[sample, kind].astype(np.float32)).view(-1, 1, 1, 1)
-    images = control_images(bucket, places[sample], kind, device)
+    images = control_images(shown.bucket, shown.places[sample], kind, device, shown.window.of)
     return Controls(torch.from_numpy(sample).to(device), scale.to(device), images)
 
 
-def _fixed_number(
-    weights: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """(sample, kind) indices of the pairs in use, always the same number of them.
-
-    A GPU plans its convolutions anew for every new shape; a pair left out, or one of weight 0 run for
-    nothing, costs less.
-    """
-    wanted = round(PAIRS_EACH * len(weights))
-    used, unused = np.argwhere(weights > 0), np.argwhere(weights == 0)
-    pairs = np.concatenate([generator.permutation(used), unused])[:wanted]
-    return pairs[:, 0], pairs[:, 1]
-
-
-def _emphasis(
-    bucket: Bucket, places: np.ndarray, shape: torch.Size, device: torch.device
-) -> Tensor:
+def _emphasis(shown: Batch, device: torch.device) -> Tensor:
     """(batch, 1, h, w) weights of mean 1: the strokes are what must be right."""
-    masks = bucket.controls[torch.from_numpy(places).to(bucket.controls.device), -1]
-    covered = F.interpolate(masks.to(device)[:, None].float() / 255, size=shape, mode="area")
+    home = shown.bucket.controls.device
+    masks = shown.window.of(shown.bucket.controls[torch.from_numpy(shown.places).to(home), -1])
+    covered = F.avg_pool2d(masks.to(device)[:, None].float() / 255, LATENT_FACTOR)
     weights = 1 + WORD_WEIGHT * covered
     return weights / weights.mean((1, 2, 3), keepdim=True)
 

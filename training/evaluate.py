@@ -1,4 +1,6 @@
-"""Draw the held-out words in every style, read them back, and save the grid: `python -m training.evaluate [checkpoint] [grid.webp]`.
+"""Draw the held-out words in every style, read them back, and save the grid.
+
+Run by `python -m training.evaluate [checkpoint] [grid.webp]`.
 
 The figure for the training art itself stands beside the checkpoint's, for no picture can be more
 legible than what it was trained towards.
@@ -39,7 +41,9 @@ class Figures:
     seconds_each: float
 
 
-async def evaluate(generator: AIImageGenerator, size: int = 512) -> tuple[Figures, NDArray[np.uint8]]:
+async def evaluate(
+    generator: AIImageGenerator, size: int = 512
+) -> tuple[Figures, NDArray[np.uint8]]:
     """Return the figures and a grid: a row a word, a column a style."""
     rows, drawn, art, plain, seconds = [], 0, 0, 0, 0.0
     for number, (word, language, meaning) in enumerate(HELD_OUT):
@@ -54,7 +58,9 @@ async def evaluate(generator: AIImageGenerator, size: int = 512) -> tuple[Figure
             drawn += is_read(picture, result.scene.word.mask, word, language)
             art += _art_is_read(result, style, number, word, language)
             row.append(cv2.resize(picture, (CELL, CELL), interpolation=cv2.INTER_AREA))
-        plain += is_read(np.asarray(result.scene.word.image), result.scene.word.mask, word, language)
+        plain += is_read(
+            np.asarray(result.scene.word.image), result.scene.word.mask, word, language
+        )
         logger.info("%s: drawn %d, art %d so far", word, drawn, art)
         rows.append(np.hstack(row))
     count = len(HELD_OUT) * len(STYLES)
@@ -62,7 +68,9 @@ async def evaluate(generator: AIImageGenerator, size: int = 512) -> tuple[Figure
     return figures, np.vstack(rows)
 
 
-def _art_is_read(result: AIGenerationResult, style: str, seed: int, word: str, language: str) -> bool:
+def _art_is_read(
+    result: AIGenerationResult, style: str, seed: int, word: str, language: str
+) -> bool:
     return is_read(paint(result.scene, style, seed), result.scene.word.mask, word, language)
 
 

@@ -42,4 +42,3 @@ def export(
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-

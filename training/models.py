@@ -36,7 +36,7 @@ def build_vae() -> AutoencoderKL:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 5,
         up_block_types=("UpDecoderBlock2D",) * 5,
-        block_out_channels=(24, 48, 72, 96, 128),
+        block_out_channels=(16, 32, 64, 96, 128),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,

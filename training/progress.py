@@ -12,6 +12,9 @@ import torch
 
 logger = logging.getLogger("training")
 
+_LONGEST_STEP = 15.0
+"""Seconds of a step that count; no real one takes longer."""
+
 
 class HasState(Protocol):
     """Modules and optimizers."""
@@ -28,7 +31,12 @@ class Stage:
     """
 
     def __init__(
-        self, name: str, folder: Path, minutes: float, parts: Mapping[str, HasState], save_every: float = 120
+        self,
+        name: str,
+        folder: Path,
+        minutes: float,
+        parts: Mapping[str, HasState],
+        save_every: float = 120,
     ) -> None:
         self.name, self.folder, self.seconds = name, folder, minutes * 60
         self.parts, self.save_every = parts, save_every
@@ -50,11 +58,13 @@ class Stage:
         """Step numbers until the time is over; saves on the way and at the end."""
         if self.elapsed >= self.seconds:
             return
-        started, saved = time.monotonic() - self.elapsed, time.monotonic()
+        saved = time.monotonic()
         while self.elapsed < self.seconds:
+            began = time.monotonic()
             yield self.step
             self.step += 1
-            self.elapsed = time.monotonic() - started
+            # A process that was stopped for a while has not trained in that time.
+            self.elapsed += min(_LONGEST_STEP, time.monotonic() - began)
             if time.monotonic() - saved > self.save_every:
                 self.save()
                 saved = time.monotonic()
@@ -72,8 +82,16 @@ class Stage:
         """Log the figures each `every` steps."""
         if self.step % every:
             return
-        values = {key: round(float(value), 5) for key, value in figures.items()}
-        line = {"stage": self.name, "step": self.step, "minutes": round(self.elapsed / 60, 2), **values}
+        values = {
+            key: round(float(value.detach() if isinstance(value, torch.Tensor) else value), 5)
+            for key, value in figures.items()
+        }
+        line = {
+            "stage": self.name,
+            "step": self.step,
+            "minutes": round(self.elapsed / 60, 2),
+            **values,
+        }
         logger.info(json.dumps(line))
         with (self.folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
@@ -90,4 +108,6 @@ class Stage:
         self.step, self.elapsed = saved["step"], saved["elapsed"]
         for name, part in self.parts.items():
             part.load_state_dict(saved["parts"][name])
-        logger.info("%s goes on from step %d, %.1f minutes", self.name, self.step, self.elapsed / 60)
+        logger.info(
+            "%s goes on from step %d, %.1f minutes", self.name, self.step, self.elapsed / 60
+        )

@@ -64,5 +64,7 @@ def _reads(layer: NDArray[np.uint8], word: str, language: str) -> bool:
 
 
 def _bare(text: str) -> str:
-    kept = (c for c in unicodedata.normalize("NFC", text) if not c.isspace() and c not in "\u200e\u200f")
+    kept = (
+        c for c in unicodedata.normalize("NFC", text) if not c.isspace() and c not in "\u200e\u200f"
+    )
     return "".join(kept)

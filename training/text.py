@@ -27,7 +27,12 @@ def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
 
 
 def train_text(
-    pool: SamplePool, tokenizer: CLIPTokenizer, folder: Path, minutes: float, device: torch.device, batch: int
+    pool: SamplePool,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    minutes: float,
+    device: torch.device,
+    batch: int,
 ) -> nn.ModuleList:
     """Return the encoders, narrow one first."""
     torch.manual_seed(2)
@@ -36,7 +41,9 @@ def train_text(
     encoders = nn.ModuleList(build_text_encoders(tokenizer)).to(device)
     head = nn.Linear(sum(TEXT_WIDTHS), CODE).to(device)
     optimizer = torch.optim.AdamW([*encoders.parameters(), *head.parameters()], lr=2e-3)
-    stage = Stage("text", folder, minutes, {"encoders": encoders, "head": head, "optimizer": optimizer})
+    stage = Stage(
+        "text", folder, minutes, {"encoders": encoders, "head": head, "optimizer": optimizer}
+    )
     for _ in stage.steps():
         optimizer.param_groups[0]["lr"] = stage.rate(2e-3, warmup=30, hold=0.3)
         captions, styles, concepts = _captions(pool, generator, batch)

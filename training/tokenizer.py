@@ -11,7 +11,9 @@ from transformers import CLIPTokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 MAX_LENGTH = 77
-_WORDS = Regex(r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+_WORDS = Regex(
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
 
 
 def train_tokenizer(corpus: Iterable[str], vocabulary: int = 3000) -> CLIPTokenizer:

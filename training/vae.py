@@ -1,6 +1,7 @@
 """Train the VAE on crops: sharp edges and true colours at sixteen-fold downsampling."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,22 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from training.models import LATENT_CHANNELS, build_vae
+from training.models import LATENT_CHANNELS, LATENT_FACTOR, build_vae
+from training.optimizer import MatrixOptimizer
 from training.pool import SamplePool
 from training.progress import Stage
 
-CROP = 256
+CROP = 128
+
+PEAK_RATE = 3e-3
+
+BOOTSTRAP = 0.12
+"""Share of the time in which the latents are principal components of the patches.
+
+A new encoder tells its decoder nothing, and learns what to tell only from a decoder that listens:
+luminance comes late, colour very late. Components need no learning and hold colour first. (Seen after
+80 seconds: colour error 0.49, without this 1.14.)
+"""
 
 
 def train_vae(
@@ -24,25 +36,98 @@ def train_vae(
     generator = np.random.default_rng(1)
     model = build_vae().to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=1e-4)
-    stage = Stage("vae", folder, minutes, {"model": model, "average": average, "optimizer": optimizer})
+    optimizer = MatrixOptimizer([([model], 1.0)], weight_decay=0.01)
+    components = PrincipalComponents.of(_crops(pool, generator, 256, device))
+    stage = Stage(
+        "vae", folder, minutes, {"model": model, "average": average, "optimizer": optimizer}
+    )
     for step in stage.steps():
-        optimizer.param_groups[0]["lr"] = stage.rate(1.5e-3, warmup=60, hold=0.35)
+        optimizer.set_rate(stage.rate(PEAK_RATE, warmup=40, hold=0.35))
         pictures = _crops(pool, generator, batch, device)
         with torch.autocast(device.type, torch.bfloat16):
             mean, logvar = _moments(model, pictures).chunk(2, dim=1)
             logvar = logvar.clamp(-12, 4)
             latents = mean + torch.randn_like(mean) * torch.exp(0.5 * logvar)
+            divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+            regularity = 2e-4 * divergence
+            if stage.progress < BOOTSTRAP:
+                code = components.encode(pictures)
+                latents = code + 0.1 * torch.randn_like(code)
+                regularity = (mean - code).pow(2).mean() + 0.1 * (logvar + 4).pow(2).mean()
             drawn = model.decoder(model.post_quant_conv(latents)).float()
         loss, figures = reconstruction_loss(drawn, pictures)
-        divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        optimizer.zero_grad(set_to_none=True)
-        (loss + 2e-4 * divergence).backward()
+        (loss + regularity).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         follow(average, model, min(0.998, (step + 1) / (step + 20)))
         stage.report(50, loss=loss, kl=divergence, **figures)
     return average.eval()
+
+
+def train_decoder(
+    vae: AutoencoderKL,
+    pool: SamplePool,
+    folder: Path,
+    minutes: float,
+    device: torch.device,
+    batch: int,
+) -> AutoencoderKL:
+    """Go on with the decoder alone, which leaves the latents as they are: may be done at any time.
+
+    It learns from latents that are a little off, as the diffusion's are.
+    """
+    torch.manual_seed(5)
+    model = vae.to(device, memory_format=torch.channels_last).requires_grad_(False)
+    trained = [model.decoder.requires_grad_(True), model.post_quant_conv.requires_grad_(True)]
+    average = copy.deepcopy(model)
+    optimizer = MatrixOptimizer([(trained, 1.0)], weight_decay=0.01)
+    stage = Stage(
+        "decoder", folder, minutes, {"model": model, "average": average, "optimizer": optimizer}
+    )
+    generator = np.random.default_rng(5 + stage.step)
+    for step in stage.steps():
+        optimizer.set_rate(stage.rate(0.4 * PEAK_RATE, warmup=20, hold=0.2))
+        pictures = _crops(pool, generator, batch, device)
+        with torch.autocast(device.type, torch.bfloat16):
+            with torch.no_grad():
+                latents = _moments(model, pictures)[:, :LATENT_CHANNELS]
+                latents = latents + 0.08 * torch.randn_like(latents)
+            drawn = model.decoder(model.post_quant_conv(latents)).float()
+        loss, figures = reconstruction_loss(drawn, pictures)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for part in trained for p in part.parameters()], 1.0)
+        optimizer.step()
+        follow(average, model, min(0.998, (step + 1) / (step + 20)))
+        stage.report(50, loss=loss, **figures)
+    return average.requires_grad_(False).eval()
+
+
+@dataclass(frozen=True, eq=False)
+class PrincipalComponents:
+    """The main directions in which patches of 16×16 pixels differ, scaled to unit deviation."""
+
+    centre: Tensor
+    axes: Tensor
+    spread: Tensor
+
+    @classmethod
+    def of(cls, pictures: Tensor) -> "PrincipalComponents":
+        """From (batch, 3, H, W)."""
+        patches = _patches(pictures).flatten(0, 2)
+        centre = patches.mean(0)
+        _, _, directions = torch.linalg.svd(patches - centre, full_matrices=False)
+        axes = directions[:LATENT_CHANNELS]
+        return cls(centre, axes, ((patches - centre) @ axes.T).std(0))
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """(batch, 3, H, W) → (batch, 16, H/16, W/16) float32."""
+        code = ((_patches(pictures) - self.centre) @ self.axes.T.float()).float() / self.spread
+        return code.permute(0, 3, 1, 2)
+
+
+def _patches(pictures: Tensor) -> Tensor:
+    """(batch, 3, H, W) → (batch, H/16, W/16, 768)."""
+    return F.pixel_unshuffle(pictures, LATENT_FACTOR).permute(0, 2, 3, 1)
 
 
 def reconstruction_loss(drawn: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -60,7 +145,9 @@ def reconstruction_loss(drawn: Tensor, target: Tensor) -> tuple[Tensor, dict[str
         small_drawn, small_target = F.avg_pool2d(small_drawn, 2), F.avg_pool2d(small_target, 2)
         scales = scales + (small_drawn - small_target).abs().mean()
     off = drawn - target
-    opponent = torch.stack([off[:, 0] - off[:, 1], off[:, 2] - 0.5 * (off[:, 0] + off[:, 1])], dim=1)
+    opponent = torch.stack(
+        [off[:, 0] - off[:, 1], off[:, 2] - 0.5 * (off[:, 0] + off[:, 1])], dim=1
+    )
     colour = opponent.abs().mean() + 2 * F.avg_pool2d(opponent, 8).abs().mean()
     loss = pixels + 0.3 * scales + 0.7 * gradients + 0.6 * colour
     psnr = -10 * torch.log10(((drawn - target) / 2).pow(2).mean())
@@ -69,7 +156,9 @@ def reconstruction_loss(drawn: Tensor, target: Tensor) -> tuple[Tensor, dict[str
 
 def follow(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
     """Exponential moving average of the weights, in place."""
-    torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in model.parameters()], 1 - decay)
+    torch._foreach_lerp_(
+        list(average.parameters()), [p.detach() for p in model.parameters()], 1 - decay
+    )
 
 
 @torch.no_grad()

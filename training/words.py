@@ -4,6 +4,7 @@ Random strings make any word drawable: the networks must copy strokes from the c
 must not learn a list of words by heart. `HELD_OUT` is never trained on; evaluation reads it back.
 """
 
+# ruff: noqa: E501
 import random
 
 HELD_OUT: tuple[tuple[str, str, str], ...] = (
@@ -59,14 +60,18 @@ _WEIGHTS = (38, 12, 8, 8, 4, 7, 4, 4, 6, 9)
 def random_word(rng: random.Random) -> tuple[str, str]:
     """A word and its language; three in ten are random strings of the script's letters."""
     language = rng.choices(_SCRIPTS, _WEIGHTS)[0]
-    word = _random_string(language, rng) if rng.random() < 0.4 else rng.choice(_REAL[language].split())
+    word = (
+        _random_string(language, rng) if rng.random() < 0.4 else rng.choice(_REAL[language].split())
+    )
     held_out = {entry[0] for entry in HELD_OUT}
     return random_word(rng) if word in held_out else (_cased(word, language, rng), _code(language))
 
 
 def _random_string(language: str, rng: random.Random) -> str:
     if language == "zh":
-        return "".join(chr(rng.randint(0x4E00, 0x9F00)) for _ in range(rng.choice((1, 1, 2, 2, 3, 4))))
+        return "".join(
+            chr(rng.randint(0x4E00, 0x9F00)) for _ in range(rng.choice((1, 1, 2, 2, 3, 4)))
+        )
     if language == "ja":
         start, end = rng.choice((("あ", "ん"), ("ア", "ン")))
         return "".join(chr(rng.randint(ord(start), ord(end))) for _ in range(rng.randint(2, 5)))

@@ -15,7 +15,7 @@ from writing_service.types import AIGenerationResult, ImageFormat
 PARAMETERS = "parameters"
 """Keyword of the PNG text chunk in which Stable Diffusion tools keep what a picture was made from."""
 
-_PLAIN = set(",\n:\"")
+_PLAIN = set(',\n:"')
 
 
 def encode_picture(

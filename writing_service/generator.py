@@ -148,7 +148,12 @@ class AIImageGenerator:
 
     def get_status(self) -> dict[str, Any]:
         """Models and counts, ready for JSON."""
-        return {**self._loader.status(), **self.statistics.as_dict(), "batches": None, "cache": None}
+        return {
+            **self._loader.status(),
+            **self.statistics.as_dict(),
+            "batches": None,
+            "cache": None,
+        }
 
     def describe(self) -> dict[str, Any]:
         """What can be asked for, ready for JSON."""

@@ -117,7 +117,8 @@ class RenderedWord:
 class Meaning:
     """What the picture shows. `subject` is a short English noun phrase, "" when nothing is known.
 
-    `source` says where it came from ("translation", "hint", "none"); `keywords` are further words that fit it, likeliest first.
+    `source` says where it came from ("translation", "hint", "none"); `keywords` are further words that
+    fit it, likeliest first.
     """
 
     subject: str

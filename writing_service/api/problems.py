@@ -66,7 +66,9 @@ def problem(
 
 async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, InvalidRequest):
-        return problem(422, str(error), [ProblemField(field=f.field, message=f.message) for f in error.fields])
+        return problem(
+            422, str(error), [ProblemField(field=f.field, message=f.message) for f in error.fields]
+        )
     if isinstance(error, ServiceUnavailable):
         seconds = str(max(1, math.ceil(error.retry_after)))
         return problem(503, str(error), headers={"Retry-After": seconds})
@@ -76,7 +78,9 @@ async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_crash(_: Request, error: Exception) -> JSONResponse:
-    return _failed(error, "The picture could not be drawn, for a reason that is not your request's.")
+    return _failed(
+        error, "The picture could not be drawn, for a reason that is not your request's."
+    )
 
 
 def _failed(error: Exception, sentence: str) -> JSONResponse:
@@ -89,9 +93,7 @@ def _failed(error: Exception, sentence: str) -> JSONResponse:
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     fields = [_field(one) for one in error.errors()]
-    first = fields[0]
-    sentence = first.message if len(fields) == 1 else "; ".join(f.message for f in fields)
-    return problem(422, sentence, fields)
+    return problem(422, " ".join(one.message for one in fields), fields)
 
 
 def _field(error: Mapping[str, Any]) -> ProblemField:

@@ -34,8 +34,14 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty; leave it out for the default")
+    return text
+
+
 def _format(value: object) -> object:
-    """"JPG" is what many call it."""
+    """ "JPG" is what many call it."""
     if not isinstance(value, str):
         return value
     name = value.strip().casefold()
@@ -54,7 +60,9 @@ class WritingImageRequest(BaseModel):
         extra="allow",
         frozen=True,
         json_schema_extra={
-            "examples": [{"word": "学习", "translation": "study", "style": "traditional", "seed": 7}]
+            "examples": [
+                {"word": "学习", "translation": "study", "style": "traditional", "seed": 7}
+            ]
         },
     )
 
@@ -62,7 +70,7 @@ class WritingImageRequest(BaseModel):
     translation: Text(200) = Field("", description="the meaning to depict")
     hint_writing: Text(300) = Field("", description="the learner's own mnemonic")
     language: Text(100) = Field("auto", description="a name, an ISO code, or auto")
-    style: Annotated[Text(200), StringConstraints(min_length=1)] = Field(
+    style: Annotated[Text(200), AfterValidator(_not_blank)] = Field(
         "comic", description="comic, watercolor, realistic, ink, traditional, or free text"
     )
     width: Side | None = Field(None, description="pixels; the answer has exactly this size")

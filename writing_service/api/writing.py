@@ -22,9 +22,7 @@ SERVICE = "writing_image_service"
 LARGEST_SIDE = 2048
 
 
-def writing_routes(
-    generator: AIImageGenerator, admission: Admission, started: float
-) -> APIRouter:
+def writing_routes(generator: AIImageGenerator, admission: Admission, started: float) -> APIRouter:
     """`started` is `time.monotonic()` of the service's start."""
     router = APIRouter(prefix="/api/writing", tags=["writing"])
 
@@ -54,7 +52,9 @@ def writing_routes(
     async def generate_writing_image_binary(request: WritingImageRequest) -> Response:
         result = await _draw(request)
         data = await asyncio.to_thread(encode_result, result, 0, request.format, request.quality)
-        return Response(data, media_type=media_type(request.format), headers=_headers(request, result))
+        return Response(
+            data, media_type=media_type(request.format), headers=_headers(request, result)
+        )
 
     async def _draw(request: WritingImageRequest) -> AIGenerationResult:
         async with admission.admitted():
@@ -101,7 +101,9 @@ def _json_answer(request: WritingImageRequest, result: AIGenerationResult) -> by
     ]
     wanted = request.include_conditioning_images
     base = _png(result.scene.word.image) if wanted else None
-    controls = {kind.value: {one.method: _png(one.image)} for kind, one in result.control_images.items()}
+    controls = {
+        kind.value: {one.method: _png(one.image)} for kind, one in result.control_images.items()
+    }
     encode_ms = round(1000 * (time.perf_counter() - started), 1)
     answer = WritingImageResponse(
         success=True,
@@ -151,5 +153,9 @@ def _headers(request: WritingImageRequest, result: AIGenerationResult) -> dict[s
         "X-Model": quote(str(result.metadata["model_used"]), safe="/:.-_ "),
         "X-Word": word,
         "Content-Disposition": f"inline; filename=\"writing.{suffix}\"; filename*=UTF-8''{word}.{suffix}",
-        **({"X-Warnings": quote(" ".join(warnings))} if (warnings := _warnings(request, result)) else {}),
+        **(
+            {"X-Warnings": quote(" ".join(warnings))}
+            if (warnings := _warnings(request, result))
+            else {}
+        ),
     }

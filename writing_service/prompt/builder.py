@@ -46,7 +46,9 @@ class PromptBuilder:
         text = _fill(definition, meaning, character, word_kind(character, script, language))
         text, dropped = self._shortened(text, count_tokens, max_tokens)
         negative, _ = self._shortened(definition.negative_prompt, count_tokens, max_tokens)
-        return PromptResult(text, negative, definition.name, dropped, tuple(_warnings(definition, dropped)))
+        return PromptResult(
+            text, negative, definition.name, dropped, tuple(_warnings(definition, dropped))
+        )
 
     def _shortened(
         self, text: str, count_tokens: CountTokens, max_tokens: int
@@ -56,7 +58,9 @@ class PromptBuilder:
         kept = len(phrases)
 
         def fits(candidate: str) -> bool:
-            return len(candidate) <= self._max_prompt_length and count_tokens(candidate) <= max_tokens
+            return (
+                len(candidate) <= self._max_prompt_length and count_tokens(candidate) <= max_tokens
+            )
 
         while kept > 1 and not fits(", ".join(phrases[:kept])):
             kept -= 1
@@ -67,7 +71,7 @@ class PromptBuilder:
 
 
 def word_kind(character: str, script: str, language: str = "") -> str:
-    """"the Chinese character", "the Arabic word", "the word": true for the word at hand."""
+    """ "the Chinese character", "the Arabic word", "the word": true for the word at hand."""
     one, several = _WORD_KINDS.get(script, (f"the {script} letter", f"the {script} word"))
     if script == "Han":
         one, several = _HAN_BY_LANGUAGE.get(language, (one, several))

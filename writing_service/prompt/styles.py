@@ -7,7 +7,9 @@ from writing_service.config import StyleSettings
 from writing_service.prompt.semantics import clean
 from writing_service.types import EMPTY, ConditioningKind
 
-_FREE_TEMPLATE = "A picture in the style of {style}, showing {{meaning}}, with {{word_kind}} {{character}}"
+_FREE_TEMPLATE = (
+    "A picture in the style of {style}, showing {{meaning}}, with {{word_kind}} {{character}}"
+)
 _NEUTRAL_WEIGHTS = {
     ConditioningKind.CANNY: 0.7,
     ConditioningKind.DEPTH: 0.5,
@@ -47,7 +49,9 @@ class StyleDefinitions:
 
 
 def _definition(name: str, settings: StyleSettings) -> StyleDefinition:
-    weights = {ConditioningKind(kind): weight for kind, weight in settings.controlnet_weights.items()}
+    weights = {
+        ConditioningKind(kind): weight for kind, weight in settings.controlnet_weights.items()
+    }
     return StyleDefinition(
         name,
         settings.display_name,
@@ -62,4 +66,6 @@ def _definition(name: str, settings: StyleSettings) -> StyleDefinition:
 def _free(text: str) -> StyleDefinition:
     phrase = clean(text)
     template = _FREE_TEMPLATE.format(style=phrase)
-    return StyleDefinition(phrase, phrase, template, controlnet_weights=_NEUTRAL_WEIGHTS, known=False)
+    return StyleDefinition(
+        phrase, phrase, template, controlnet_weights=_NEUTRAL_WEIGHTS, known=False
+    )

@@ -66,7 +66,9 @@ class FontLibrary:
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None and not folder.is_dir():
-            raise ConfigurationError(f"ai_generation.fonts.folder '{folder}' is no folder; create it or leave it out.")
+            raise ConfigurationError(
+                f"ai_generation.fonts.folder '{folder}' is no folder; create it or leave it out."
+            )
         own = sorted(folder.iterdir()) if folder else []
         suffixes = {".ttf", ".otf", ".ttc", ".woff2"}
         self._own = tuple(Face(path) for path in own if path.suffix.lower() in suffixes)
@@ -91,7 +93,9 @@ class FontLibrary:
 def _cjk_file() -> Path:
     spec = importlib.util.find_spec("noto_cjk_sans_otc")
     if spec is None or spec.origin is None:
-        raise ConfigurationError("The package noto-cjk-sans-otc is missing; install the service's requirements again.")
+        raise ConfigurationError(
+            "The package noto-cjk-sans-otc is missing; install the service's requirements again."
+        )
     return Path(spec.origin).parent / "NotoSansCJK-Regular.ttc"
 
 

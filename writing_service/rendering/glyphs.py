@@ -119,7 +119,9 @@ class WordRenderer:
             script = _strong_script(cluster, clusters)
             clusters.append(_Run(self._face(cluster, language), script, levels[offset], cluster))
             offset += len(cluster)
-        for (face, script, level), piece in groupby(clusters, key=lambda r: (r.face, r.script, r.level)):
+        for (face, script, level), piece in groupby(
+            clusters, key=lambda r: (r.face, r.script, r.level)
+        ):
             yield _Run(face, script, level, "".join(run.text for run in piece))
 
     def _face(self, cluster: str, language: str) -> Face:

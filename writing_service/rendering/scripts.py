@@ -57,7 +57,7 @@ _SCRIPTS = {
     "mr": {"Devanagari"},
     "ne": {"Devanagari"},
     "th": {"Thai"},
-    **dict.fromkeys(("en", "de", "fr", "es", "it", "pt", "tr", "pl", "nl", "sv", "vi"), {"Latin"}),
+    **{code: {"Latin"} for code in ["en", "de", "fr", "es", "it", "pt", "tr", "pl", "nl", "sv", "vi"]},
 }
 
 _LIKELY = {
@@ -72,7 +72,9 @@ _LIKELY = {
 }
 """Scripts that (nearly) one language has to itself."""
 
-_UNSEEN = regex.compile(r"[\u200b\u2060\ufeff\u00ad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\p{Cc}]")
+_UNSEEN = regex.compile(
+    r"[\u200b\u2060\ufeff\u00ad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\p{Cc}]"
+)
 """Zero-width and direction controls; the joiners U+200C and U+200D stay, for they shape letters."""
 
 
@@ -134,7 +136,7 @@ def identify(text: str, language: str = "auto") -> ScriptReport:
 
 
 def language_code(language: str) -> str | None:
-    """"Chinese", "zh", "zh_TW", "zh-Hant" → a code of `_SCRIPTS`; None for "auto"; anything else in lower case."""
+    """ "Chinese", "zh", "zh_TW", "zh-Hant" → a code of `_SCRIPTS`; None for "auto"; anything else in lower case."""
     asked = language.strip().casefold().replace("_", "-")
     if asked in ("", "auto"):
         return None

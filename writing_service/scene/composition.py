@@ -27,7 +27,10 @@ class Place:
         left = round(self.x * canvas.width - width / 2)
         top = round(self.y * canvas.height - height / 2)
         return Box(
-            min(max(0, left), canvas.width - width), min(max(0, top), canvas.height - height), width, height
+            min(max(0, left), canvas.width - width),
+            min(max(0, top), canvas.height - height),
+            width,
+            height,
         )
 
 
@@ -74,7 +77,9 @@ class SceneComposer:
             rendered = self._renderer.render(word, language, canvas, ALONE.word.on(canvas))
             return Scene(rendered, "alone")
         name, layout = _choose(layouts_for(canvas), rng)
-        rendered = self._renderer.render(word, language, canvas, _moved(layout.word, rng).on(canvas))
+        rendered = self._renderer.render(
+            word, language, canvas, _moved(layout.word, rng).on(canvas)
+        )
         box = _largest_square(_moved(layout.pictogram, rng).on(canvas))
         return Scene(rendered, name, pictogram, place_art(pictogram.pixels, box, canvas))
 

@@ -37,7 +37,8 @@ class PictogramLibrary:
     def __init__(self, folder: Path = PACK) -> None:
         entries: list[dict[str, Any]] = json.loads((folder / "index.json").read_text("utf-8"))
         concepts = (
-            _Concept(e["name"], e["code"], tuple(e["everyday"]), tuple(e["keywords"])) for e in entries
+            _Concept(e["name"], e["code"], tuple(e["everyday"]), tuple(e["keywords"]))
+            for e in entries
         )
         self._concepts = {concept.name: concept for concept in concepts}
         self._by_word = _index_words(self._concepts)
@@ -56,7 +57,9 @@ class PictogramLibrary:
         """The picture of exactly this concept. Raises UnknownPictogram, with similar names."""
         concept = self._concepts.get(" ".join(name.casefold().split()))
         if concept is None:
-            raise UnknownPictogram(name, difflib.get_close_matches(name.casefold(), self._concepts, 3))
+            raise UnknownPictogram(
+                name, difflib.get_close_matches(name.casefold(), self._concepts, 3)
+            )
         source = f"Fluent Emoji 3D {concept.code} (MIT)"
         return Pictogram(concept.name, source, self._art.pixels(concept.code))
 
@@ -103,7 +106,7 @@ def _index_words(concepts: Mapping[str, _Concept]) -> dict[str, str]:
 
 
 def _head_noun(name: str) -> str:
-    """"red heart" → "heart", "face with tears" → "face": an adjective alone is another meaning."""
+    """ "red heart" → "heart", "face with tears" → "face": an adjective alone is another meaning."""
     head = name.partition(" with ")[0].partition(" of ")[0].partition(":")[0]
     return head.split()[-1]
 
