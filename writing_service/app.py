@@ -39,7 +39,7 @@ def create_app(
     """
     gpu = gpu or GPUManager(settings.ai_generation.gpu)
     loader = loader or _model_loader(settings.ai_generation, gpu)
-    generator = _assemble(settings.ai_generation, loader, gpu)
+    generator = assemble_generator(settings.ai_generation, loader, gpu)
     admission = Admission(settings.api, generator.statistics)
     started = time.monotonic()
     app = FastAPI(
@@ -61,7 +61,9 @@ def create_app(
 def create_generator(settings: Settings) -> AIImageGenerator:
     """The generator alone, for use without a server. Raises ConfigurationError."""
     gpu = GPUManager(settings.ai_generation.gpu)
-    return _assemble(settings.ai_generation, _model_loader(settings.ai_generation, gpu), gpu)
+    return assemble_generator(
+        settings.ai_generation, _model_loader(settings.ai_generation, gpu), gpu
+    )
 
 
 def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
@@ -69,9 +71,10 @@ def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
     return ModelLoader(settings.models, gpu, settings.cache)
 
 
-def _assemble(
+def assemble_generator(
     settings: AIGenerationSettings, loader: PictureLoader, gpu: GPUWatch
 ) -> AIImageGenerator:
+    """All stations of a picture around a loader and a device. Raises ConfigurationError."""
     fonts = FontLibrary(Path(settings.fonts.folder) if settings.fonts.folder else None)
     styles = StyleDefinitions(settings.styles)
     return AIImageGenerator(

@@ -15,7 +15,7 @@ from typing import Any
 from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
 from writing_service.config import AIGenerationSettings
 from writing_service.diffusion.doors import GPUWatch, OnStep, PictureLoader, PicturePipeline
-from writing_service.errors import InvalidRequest, WritingServiceError
+from writing_service.errors import InvalidRequest, ModelsUnavailable, WritingServiceError
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import understand
 from writing_service.prompt.styles import StyleDefinition, StyleDefinitions
@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 AUTO, OFF = "auto", "off"
 """What a request may say of its pictogram, beside a concept's name."""
+
+_SWITCHED_OFF = "drawing is switched off (ai_generation.enabled=false)"
 
 _RANDOM_SEEDS = 2**32
 """Random seeds stay below this, so that every client's numbers hold them exactly."""
@@ -110,6 +112,7 @@ class AIImageGenerator:
         )
         clock = StageClock()
         with self.statistics.counted(), _logged(request, clock):
+            self._refuse_if_off()
             settled = self._settle(request)
             meaning = understand(request.translation, request.hint_writing)
             with clock.timed("render"):
@@ -143,7 +146,7 @@ class AIImageGenerator:
     def check(self) -> list[str]:
         """Why a request would not be served now; empty when one would."""
         if not self._settings.enabled:
-            return ["drawing is switched off (ai_generation.enabled=false)"]
+            return [_SWITCHED_OFF]
         return self._loader.check()
 
     def get_status(self) -> dict[str, Any]:
@@ -171,6 +174,10 @@ class AIImageGenerator:
     def close(self) -> None:
         """Let the models go; a running picture ends at its next step."""
         self._loader.close()
+
+    def _refuse_if_off(self) -> None:
+        if not self._settings.enabled:
+            raise ModelsUnavailable(f"No picture can be drawn: {_SWITCHED_OFF}.")
 
     def _settle(self, request: WritingRequest) -> Settled:
         """Request before configuration before style; chance only for what is still open."""

@@ -124,6 +124,9 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         sentence = f"There is nothing at {request.url.path}; the routes are listed at /api/docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
         sentence = f"{request.method} is not for {request.url.path}; /api/docs tells what is."
+    elif error.status_code == http.HTTPStatus.BAD_REQUEST:
+        # The framework's answer to a body that is not even text.
+        return problem(422, "The body cannot be read; send JSON as UTF-8 text.")
     else:
         sentence = str(error.detail)
     return problem(error.status_code, sentence, headers=error.headers)

@@ -8,7 +8,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
 )
 
 from writing_service.config import Guidance, Side, Steps, Weight
@@ -48,9 +47,7 @@ def _format(value: object) -> object:
     return "jpeg" if name == "jpg" else name
 
 
-def Text(longest: int) -> Any:  # noqa: N802 (makes a type)
-    """Text of at most so many characters."""
-    return Annotated[str, StringConstraints(max_length=longest), AfterValidator(_encodable)]
+Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class WritingImageRequest(BaseModel):
@@ -67,11 +64,13 @@ class WritingImageRequest(BaseModel):
     )
 
     word: Annotated[str, AfterValidator(_word), Field(description="1 to 50 characters, any script")]
-    translation: Text(200) = Field("", description="the meaning to depict")
-    hint_writing: Text(300) = Field("", description="the learner's own mnemonic")
-    language: Text(100) = Field("auto", description="a name, an ISO code, or auto")
-    style: Annotated[Text(200), AfterValidator(_not_blank)] = Field(
-        "comic", description="comic, watercolor, realistic, ink, traditional, or free text"
+    translation: Text = Field("", max_length=200, description="the meaning to depict")
+    hint_writing: Text = Field("", max_length=300, description="the learner's own mnemonic")
+    language: Text = Field("auto", max_length=100, description="a name, an ISO code, or auto")
+    style: Annotated[Text, AfterValidator(_not_blank)] = Field(
+        "comic",
+        max_length=200,
+        description="comic, watercolor, realistic, ink, traditional, or free text",
     )
     width: Side | None = Field(None, description="pixels; the answer has exactly this size")
     height: Side | None = None
@@ -87,7 +86,7 @@ class WritingImageRequest(BaseModel):
     conditioning_methods: dict[ConditioningKind, str] = Field(
         {}, description="by kind; GET /api/writing/status lists them"
     )
-    pictogram: Text(200) = Field("auto", description="auto, off, or a concept's name")
+    pictogram: Text = Field("auto", max_length=200, description="auto, off, or a concept's name")
     include_conditioning_images: bool = False
     include_prompt: bool = False
     include_semantic_analysis: bool = False

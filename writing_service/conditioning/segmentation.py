@@ -4,10 +4,11 @@ The palette is documented here and nowhere else. Background, ring and word have 
 ones that public segmentation ControlNets learned, and as far as possible their meaning: a word is a
 signboard in front of a wall, with open sky around its strokes. The subject's classes stand for its
 real colours, so that a network can be taught to paint them. Any two colours of the palette are
-at least 60 apart in RGB; word and ring keep 70 from everything else.
+at least 55 apart in RGB; word and ring keep 70 from everything else.
 """
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,7 +89,7 @@ def color_based_segmentation(glyph: RenderedWord, *, parts: int = 3) -> Image.Im
     if number - 1 >= parts:
         groups = _grouped(centres[1:].astype(np.float32), parts)
         classes = np.concatenate([[_BACKGROUND], groups + _WORD]).astype(np.uint8)
-        return Image.fromarray(painted(classes[np.asarray(labels)]))
+        return Image.fromarray(painted(classes[np.asarray(labels, np.int32)]))
     return Image.fromarray(painted(_cut(solid, parts)))
 
 
@@ -125,9 +126,8 @@ def subject_classes(backdrop: Pixels) -> Mask:
     reach = 2 * pixels(3, coarse) + 1
     winners, most = nearest.copy(), np.zeros(nearest.shape, np.int16)
     for number in np.flatnonzero(np.bincount(nearest[np.asarray(voters) > 0])):
-        votes = cv2.compare(nearest, int(number), cv2.CMP_EQ)
-        votes = cv2.bitwise_and(votes, voters)
-        count = np.asarray(cv2.boxFilter(votes & 1, cv2.CV_16S, (reach, reach), normalize=False))
+        votes = as_mask((nearest == number) & (np.asarray(voters) > 0))
+        count = np.asarray(cv2.boxFilter(votes, cv2.CV_16S, (reach, reach), normalize=False))
         winners[count > most] = number
         np.maximum(most, count, out=most)
     height, width = backdrop.shape[:2]
@@ -150,8 +150,9 @@ def _class_table() -> NDArray[np.uint8]:
     return ((differences**2).sum(-1).argmin(-1) + _SUBJECT).astype(np.uint8)
 
 
-def _lab(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2LAB), np.float32)
+def _lab(colours: NDArray[Any]) -> NDArray[np.float32]:
+    single = colours.astype(np.float32)
+    return np.asarray(cv2.cvtColor(single, cv2.COLOR_RGB2LAB), np.float32)
 
 
 def _cut(solid: Mask, parts: int) -> Mask:
@@ -180,4 +181,4 @@ def _grouped(points: NDArray[np.float32], parts: int) -> NDArray[np.int32]:
     stop = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
     _, labels, centres = cv2.kmeans(points, parts, first, stop, 1, cv2.KMEANS_USE_INITIAL_LABELS)
     rank = np.argsort(np.argsort(np.asarray(centres)[:, 0], kind="stable"))
-    return rank[np.asarray(labels).ravel()].astype(np.int32)
+    return rank[np.asarray(labels, np.int32).ravel()].astype(np.int32)

@@ -57,7 +57,10 @@ _SCRIPTS = {
     "mr": {"Devanagari"},
     "ne": {"Devanagari"},
     "th": {"Thai"},
-    **{code: {"Latin"} for code in ["en", "de", "fr", "es", "it", "pt", "tr", "pl", "nl", "sv", "vi"]},
+    **{
+        code: {"Latin"}
+        for code in ["en", "de", "fr", "es", "it", "pt", "tr", "pl", "nl", "sv", "vi"]
+    },
 }
 
 _LIKELY = {

@@ -1,0 +1,27 @@
+"""The service around the shipped fake pipeline."""
+
+from typing import Any
+
+from writing_service.app import assemble_generator, create_app
+from writing_service.config import Settings, load_settings
+from writing_service.diffusion.fake import FakeLoader, FakePipeline
+from writing_service.diffusion.gpu import GPUManager
+from writing_service.generator import AIImageGenerator
+
+
+def fake_generator(
+    pipeline: FakePipeline | None = None, *overrides: str, **loader: Any
+) -> tuple[AIImageGenerator, FakePipeline]:
+    """A generator and the pipeline that it draws with."""
+    pipeline = pipeline or FakePipeline()
+    settings = load_settings(["ai_generation.gpu.device=cpu", *overrides]).ai_generation
+    generator = assemble_generator(
+        settings, FakeLoader(pipeline, **loader), GPUManager(settings.gpu)
+    )
+    return generator, pipeline
+
+
+def fake_app(loader: FakeLoader | None = None, *overrides: str) -> Any:
+    """The whole app."""
+    settings: Settings = load_settings(["ai_generation.gpu.device=cpu", *overrides])
+    return create_app(settings, loader or FakeLoader())
