@@ -3,6 +3,8 @@
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
+# make gallery   draw the README's pictures again, into docs/pictures
+# make eval-embedded  read the held-out words back with tesseract, and draw their grid
 # make clean   remove what the other targets made (the training state stays)
 
 PYTHON ?= python3
@@ -17,7 +19,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -39,6 +41,14 @@ minutes ?= 90
 device ?= cpu
 embedded: $(RUNTIME)
 	$(BIN)/python -m training minutes=$(minutes) device=$(device)
+
+gallery: $(RUNTIME)
+	$(BIN)/python scripts/gallery.py
+
+# Needs Debian's tesseract-ocr with chi-sim, jpn, kor, rus, deu, ell, ara, heb, hin and tha.
+eval-embedded: $(RUNTIME)
+	$(PIP) install -c constraints.txt -e ".[evaluation]"
+	$(BIN)/python -m training.evaluate
 
 clean:
 	rm -rf $(VENV) build dist out logs .pytest_cache .ruff_cache .hypothesis .import_linter_cache

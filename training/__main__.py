@@ -32,7 +32,7 @@ from writing_service.types import Size
 
 logger = logging.getLogger("training")
 
-SHARES = {"vae": 0.28, "text": 0.02, "control": 0.03, "diffusion": 0.56, "decoder": 0.11}
+SHARES = {"vae": 0.28, "text": 0.02, "control": 0.03, "diffusion": 0.62, "decoder": 0.05}
 """How the minutes are spent."""
 
 SIZES = {

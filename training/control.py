@@ -14,6 +14,7 @@ from diffusers import ControlNetModel
 from torch import Tensor, nn
 
 from training.models import BLOCK_CHANNELS, build_controlnet
+from training.optimizer import MatrixOptimizer
 from training.pool import Bucket, SamplePool
 from training.progress import Stage
 from training.samples import KINDS, control_planes
@@ -30,12 +31,14 @@ def train_control_embedding(
     generator = np.random.default_rng(3)
     controlnet = build_controlnet().to(device, memory_format=torch.channels_last)
     embedding = controlnet.controlnet_cond_embedding
+    _keep_signals_strong(embedding)
     head = nn.Conv2d(BLOCK_CHANNELS[0], _CELL * _CELL + 3 * 16, 1).to(device)
-    optimizer = torch.optim.AdamW([*embedding.parameters(), *head.parameters()], lr=2e-3)
+    head = head.to(memory_format=torch.channels_last)
+    optimizer = MatrixOptimizer([([embedding, head], 1.0)], weight_decay=0.01)
     parts = {"controlnet": controlnet, "head": head, "optimizer": optimizer}
     stage = Stage("control", folder, minutes, parts)
     for _ in stage.steps():
-        optimizer.param_groups[0]["lr"] = stage.rate(2e-3, warmup=30, hold=0.5)
+        optimizer.set_rate(stage.rate(4e-3, warmup=20, hold=0.5))
         bucket = pool.pick_bucket(generator)
         places = generator.integers(0, bucket.count, batch)
         kinds = generator.integers(0, len(KINDS), batch)
@@ -45,12 +48,20 @@ def train_control_embedding(
         word, picture = _answers(bucket, places, device)
         mask_error = F.binary_cross_entropy_with_logits(told[:, : _CELL * _CELL], word)
         picture_error = (told[:, _CELL * _CELL :] - picture).abs().mean()
-        optimizer.zero_grad(set_to_none=True)
         (mask_error + 0.3 * picture_error).backward()
         optimizer.step()
         right = ((told[:, : _CELL * _CELL] > 0) == (word > 0.5)).float().mean()
         stage.report(20, mask=mask_error, picture=picture_error, right=right)
     return controlnet
+
+
+def _keep_signals_strong(embedding: nn.Module) -> None:
+    """He initialization: these ten convolutions have no normalization between them, and torch's own would
+    halve the signal at each; the last is even zero."""
+    for layer in embedding.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
 
 
 def control_images(

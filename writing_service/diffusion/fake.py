@@ -47,7 +47,7 @@ class FakePipeline:
         for done in range(1, total + 1):
             if on_step is not None:
                 on_step(done, total)
-        images = tuple(GeneratedImage(_picture(job, seed), seed) for seed in job.seeds)
+        images = await asyncio.to_thread(_pictures, job)
         times = {"queue": 0.0, "denoise": 1000 * self._seconds, "decode": 0.0}
         return DrawnImages(images, times)
 
@@ -101,6 +101,10 @@ class FakeLoader:
     def close(self) -> None:
         """See PictureLoader."""
         self.pipeline.close()
+
+
+def _pictures(job: GenerationJob) -> tuple[GeneratedImage, ...]:
+    return tuple(GeneratedImage(_picture(job, seed), seed) for seed in job.seeds)
 
 
 def _picture(job: GenerationJob, seed: int) -> Image.Image:
