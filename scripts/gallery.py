@@ -35,7 +35,6 @@ CELL = 256
 async def main() -> None:
     """All of them; the same checkpoint and machine give the same files."""
     generator = create_generator(load_settings())
-    OUT.mkdir(parents=True, exist_ok=True)
     rows = [
         [await draw(generator, *word, style, 5 + n) for style in STYLES]
         for n, word in enumerate(WORDS)
@@ -79,6 +78,7 @@ def grid(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
 
 def save(name: str, image: Image.Image) -> None:
     """As WebP, and say where."""
+    OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / f"{name}.webp"
     image.save(path, quality=85)
     print(path)

@@ -90,6 +90,12 @@ async def test_a_batch_has_following_seeds():
     assert len({one.image.tobytes() for one in result.images}) == 3
 
 
+async def test_the_configuration_may_ask_for_several():
+    generator, _ = fake_generator(None, "ai_generation.generation.batch_size=2")
+    assert len((await generator.generate(WritingRequest("a"))).images) == 2
+    assert len((await generator.generate(WritingRequest("a", batch_size=1))).images) == 1
+
+
 async def test_random_seeds_differ_and_are_told():
     generator, _ = fake_generator()
     seeds = {(await generator.generate(WritingRequest("a"))).metadata["seed_used"] for _ in "abc"}

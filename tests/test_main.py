@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
+from PIL import Image
 
 import writing_service
 
@@ -93,6 +94,22 @@ def test_generate_without_models_says_so_in_one_sentence_and_writes_nothing(tmp_
     assert "/no/such/folder" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "writing.png").exists()
+
+
+def test_generate_refuses_a_file_that_is_no_picture_before_it_draws(tmp_path: Path):
+    done = run("generate", "学", "--output", "word.gif", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "'word.gif' must end in .png, .jpg or .webp.\n"
+
+
+def test_generate_draws_with_the_shipped_checkpoint_from_any_folder(tmp_path: Path):
+    size = ["ai_generation.generation.width=128", "ai_generation.generation.height=128"]
+    done = run("generate", "学", *size, "-o", "out/word.png", "--seed", "3", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "out/word.png\n"
+    with Image.open(tmp_path / "out" / "word.png") as picture:
+        assert picture.size == (128, 128)
+        assert "Seed: 3" in picture.info["parameters"]
 
 
 def health(port: int) -> int:

@@ -34,6 +34,13 @@ CROPPED = 0.6
 """Share of the time that trains on crops of this side: strokes, colours and texture are local, and four
 times as many different samples fit into a step. The rest sees whole pictures of every size."""
 
+EMBEDDING_SCALE = 0.2
+"""Its training leaves it with deviations of about 5."""
+
+ONE_ALONE = 0.68
+ALL_FOUR = (0.82, 0.97)
+"""Shares of a batch, one after the other: up to the first one control image, then two, then all four, then none."""
+
 WORD_WEIGHT = 1.0
 """Errors inside the word count this much more."""
 
@@ -207,6 +214,7 @@ def train_diffusion(
     """Return the averaged networks. `style_weights` (styles, 4) are the service's ControlNet weights."""
     torch.manual_seed(4)
     networks = networks.to(device, memory_format=torch.channels_last)
+    _connect(networks.controlnet)
     average = copy.deepcopy(networks).requires_grad_(False)
     optimizer = MatrixOptimizer(
         [([networks.unet, networks.controlnet], 1.0), ([networks.encoders], TEXT_RATE)],
@@ -219,7 +227,10 @@ def train_diffusion(
         {"networks": networks, "average": average, "optimizer": optimizer},
     )
     generator = np.random.default_rng(4 + stage.step)
-    store = LatentStore(pool, vae, device, folder / "latents.pt")
+    store = LatentStore(
+        pool, vae.to(memory_format=torch.channels_last), device, folder / "latents.pt"
+    )
+    missed = torch.ones((), device=device)
     alphas = build_scheduler().alphas_cumprod.to(device)
     for step in stage.steps():
         if step % 50 == 0 or not step:
@@ -243,10 +254,24 @@ def train_diffusion(
         norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
         optimizer.step()
         follow(average, networks, min(0.998, (step + 1) / (step + 20)))
-        if step % 25 == 0:
-            early = errors[timesteps > 850].mean()
-            stage.report(25, loss=errors.mean(), early=early, norm=norm, batch=len(clean))
+        # Pictures differ in how much there is to predict: the share that was not is comparable.
+        missed += (errors.detach().sum() / velocity.pow(2).mean((1, 2, 3)).sum() - missed) * 0.03
+        stage.report(25, missed=missed, norm=norm, batch=len(clean))
     return average.eval()
+
+
+def _connect(controlnet: ControlNetModel) -> None:
+    """Open the way from the control images to the UNet, before the optimizer looks at it.
+
+    A ControlNet's output convolutions begin at zero so as not to disturb a trained UNet; here there is
+    none, and zeros only keep the two apart. The conditioning embedding sees already (training/control.py);
+    it is brought to the scale of what it is added to, and frozen, for it is half the cost of a step.
+    """
+    for gate in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
+        nn.init.orthogonal_(gate.weight, gain=0.5)
+    embedding = controlnet.controlnet_cond_embedding.requires_grad_(False)
+    embedding.conv_out.weight *= EMBEDDING_SCALE
+    embedding.conv_out.bias *= EMBEDDING_SCALE
 
 
 def _timesteps(batch: int, device: torch.device) -> Tensor:
@@ -287,13 +312,14 @@ def _controls(
     """Weights as the service would send them: the style's own four, two of them, one alone, a few none."""
     styles = [shown.bucket.styles[place] for place in shown.places]
     weights = style_weights[styles] * generator.uniform(0.6, 1.3, (len(styles), len(KINDS)))
-    draws = generator.random(len(styles))
-    for row in np.flatnonzero(draws < 0.7):
-        kept = generator.permutation(len(KINDS))[: 1 if draws[row] < 0.45 else 2]
+    # The same number of pairs in every batch of a size: convolutions are planned anew for each new shape.
+    ranks = (generator.permutation(len(styles)) + 0.5) / len(styles)
+    for row in np.flatnonzero(ranks < ALL_FOUR[0]):
+        kept = generator.permutation(len(KINDS))[: 1 if ranks[row] < ONE_ALONE else 2]
         alone = np.zeros(len(KINDS))
         alone[kept] = generator.uniform(0.4, 1.8, len(kept))
         weights[row] = alone
-    weights[draws > 0.97] = 0
+    weights[ranks > ALL_FOUR[1]] = 0
     sample, kind = np.nonzero(weights)
     scale = torch.from_numpy(weights[sample, kind].astype(np.float32)).view(-1, 1, 1, 1)
     images = control_images(shown.bucket, shown.places[sample], kind, device, shown.window.of)

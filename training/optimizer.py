@@ -32,7 +32,7 @@ class MatrixOptimizer:
             others.append({"params": rest, "share": share})
         self._optimizers = (
             torch.optim.Muon(
-                matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw", ns_steps=4
+                matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw", ns_steps=3
             ),
             torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
         )
@@ -68,7 +68,7 @@ class MatrixOptimizer:
         views, rest = [], []
         for module in modules:
             tables = {id(one.weight) for one in module.modules() if isinstance(one, nn.Embedding)}
-            for parameter in module.parameters():
+            for parameter in filter(lambda one: one.requires_grad, module.parameters()):
                 if id(parameter) in tables or not _is_matrix(parameter):
                     rest.append(parameter)
                     continue

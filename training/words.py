@@ -58,7 +58,7 @@ _WEIGHTS = (38, 12, 8, 8, 4, 7, 4, 4, 6, 9)
 
 
 def random_word(rng: random.Random) -> tuple[str, str]:
-    """A word and its language; three in ten are random strings of the script's letters."""
+    """A word and its language; four in ten are random strings of the script's letters."""
     language = rng.choices(_SCRIPTS, _WEIGHTS)[0]
     word = (
         _random_string(language, rng) if rng.random() < 0.4 else rng.choice(_REAL[language].split())

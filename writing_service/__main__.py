@@ -30,12 +30,13 @@ from writing_service.config import (
     config_folder,
     load_settings,
 )
-from writing_service.errors import ConfigurationError, WritingServiceError
+from writing_service.encoding import encode_result
+from writing_service.errors import ConfigurationError, InvalidRequest, WritingServiceError
 from writing_service.observability.logs import close_logs, configure_logging
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.pictograms import PictogramLibrary
-from writing_service.types import Box, Size, WritingRequest
+from writing_service.types import Box, ImageFormat, Size, WritingRequest
 
 FAILED = 1
 MISUSED = 2
@@ -98,7 +99,9 @@ def generate(
     language: Annotated[str, typer.Option("--language", "-l", help="A name or code.")] = "auto",
     hint: Annotated[str, typer.Option("--hint", help="Your own mnemonic.")] = "",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: random.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A PNG.")] = Path("writing.png"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg or .webp.")] = Path(
+        "writing.png"
+    ),
 ) -> None:
     """Draw one picture without a server, save it and print its path."""
     with _failures_in_one_sentence():
@@ -133,12 +136,25 @@ def _serve(settings: Settings) -> None:
 
 
 def _generate(settings: Settings, request: WritingRequest, output: Path) -> Path:
+    image_format = _format_of(output)
     from writing_service.app import create_generator
 
-    result = asyncio.run(create_generator(settings).generate(request))
+    generator = create_generator(settings)
+    try:
+        result = asyncio.run(generator.generate(request))
+    finally:
+        generator.close()
     output.parent.mkdir(parents=True, exist_ok=True)
-    result.images[0].image.save(output, "PNG")
+    output.write_bytes(encode_result(result, 0, image_format))
     return output
+
+
+def _format_of(output: Path) -> ImageFormat:
+    """By the file's ending. Raises InvalidRequest, before anything is drawn."""
+    ending = output.suffix.casefold().lstrip(".").replace("jpg", "jpeg")
+    if ending not in list(ImageFormat):
+        raise InvalidRequest(f"'{output}' must end in .png, .jpg or .webp.")
+    return ImageFormat(ending)
 
 
 @contextmanager

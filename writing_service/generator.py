@@ -189,7 +189,7 @@ class AIImageGenerator:
             request.conditioning_methods, self._settings.conditioning.methods, seed
         )
         return Settled(
-            tuple(range(seed, seed + request.batch_size)),
+            tuple(range(seed, seed + (request.batch_size or defaults.batch_size))),
             Size(request.width or defaults.width, request.height or defaults.height),
             style,
             request.num_inference_steps or defaults.num_inference_steps or style.recommended_steps,

@@ -73,7 +73,7 @@ class WritingRequest:
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     seed: int | None = None
-    batch_size: int = 1
+    batch_size: int | None = None
     conditioning_weights: Mapping[ConditioningKind, float] = field(default_factory=dict)
     conditioning_methods: Mapping[ConditioningKind, str] = field(default_factory=dict)
     pictogram: str = "auto"

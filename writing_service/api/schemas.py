@@ -79,7 +79,9 @@ class WritingImageRequest(BaseModel):
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None, description="the same seed gives the same picture; random when not given"
     )
-    batch_size: Annotated[int, Field(ge=1, le=8)] = Field(1, description="seeds seed, seed+1, ...")
+    batch_size: Annotated[int, Field(ge=1, le=8)] | None = Field(
+        None, description="pictures of seeds seed, seed+1, ...; 1 when not given"
+    )
     conditioning_weights: dict[ConditioningKind, Weight] = Field(
         {}, description="0 switches that ControlNet off"
     )
