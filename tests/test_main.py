@@ -76,16 +76,19 @@ def test_the_doctor_names_what_is_missing_and_fails(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_the_doctor_is_content_with_models_that_are_there(tmp_path: Path):
-    base = tmp_path / "models"
-    (base / "controlnet").mkdir(parents=True)
-    (base / "model_index.json").write_text("{}")
-    (base / "controlnet" / "config.json").write_text("{}")
-    done = run("doctor", f"ai_generation.models.base_model={base}", folder=tmp_path)
+def test_the_doctor_is_content_with_the_shipped_checkpoint(tmp_path: Path):
+    done = run("doctor", folder=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "MISSING" not in done.stdout
-    assert str(base) in done.stdout
+    assert "checkpoint" in done.stdout
     assert "学习" in done.stdout
+
+
+def test_the_doctor_names_a_model_that_guides_name_and_the_hub_does_not_have(tmp_path: Path):
+    wrong = "ai_generation.models.controlnet_models.scribble=diffusers/controlnet-scribble-sdxl-1.0"
+    done = run("doctor", "pipeline=sdxl", wrong, folder=tmp_path)
+    assert done.returncode == 1
+    assert "xinsir/controlnet-scribble-sdxl-1.0" in done.stdout
 
 
 def test_generate_without_models_says_so_in_one_sentence_and_writes_nothing(tmp_path: Path):

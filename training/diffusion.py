@@ -30,7 +30,7 @@ from writing_service.types import Size
 PEAK_RATE = 3e-3
 TEXT_RATE = 0.3
 CROP = 256
-CROPPED = 0.6
+CROPPED = 0.5
 """Share of the time that trains on crops of this side: strokes, colours and texture are local, and four
 times as many different samples fit into a step. The rest sees whole pictures of every size."""
 
@@ -235,7 +235,7 @@ def train_diffusion(
     for step in stage.steps():
         if step % 50 == 0 or not step:
             store.update()
-        optimizer.set_rate(stage.rate(PEAK_RATE, warmup=60, hold=0.5))
+        optimizer.set_rate(stage.rate(PEAK_RATE, warmup=60, hold=0.2))
         shown = store.pick(generator, batch, stage.progress < CROPPED)
         clean = shown.latents
         timesteps = _timesteps(len(clean), device)
