@@ -5,6 +5,7 @@
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
 # make gallery   draw the README's pictures again, into docs/pictures
 # make eval-embedded  read the held-out words back with tesseract, and draw their grid
+# make bench-embedded  seconds a picture, against diffusers' own pipeline
 # make clean   remove what the other targets made (the training state stays)
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -49,6 +50,9 @@ gallery: $(RUNTIME)
 eval-embedded: $(RUNTIME)
 	$(PIP) install -c constraints.txt -e ".[evaluation]"
 	$(BIN)/python -m training.evaluate
+
+bench-embedded: $(RUNTIME)
+	$(BIN)/python -m benchmarks.embedded
 
 clean:
 	rm -rf $(VENV) build dist out logs .pytest_cache .ruff_cache .hypothesis .import_linter_cache

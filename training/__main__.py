@@ -23,7 +23,7 @@ from training.control import train_control_embedding
 from training.diffusion import Networks, train_diffusion
 from training.export import export
 from training.pool import SamplePool, fill, open_pool, save_index, wait_for
-from training.samples import KINDS
+from training.samples import FEW_LOOKS, KINDS, SampleMaker
 from training.text import train_text
 from training.tokenizer import load_tokenizer, train_tokenizer
 from training.vae import normalise_latents, train_decoder, train_vae
@@ -57,6 +57,8 @@ class Plan:
     workers: int = os.cpu_count() or 1
     batch: int = 24
     seed: int = 0
+    few_looks: float = 0.35
+    """Share of the diffusion's time, at its end, that keeps to two looks a style; 0 for a long training."""
     folder: Path = Path("training/work")
     output: Path = Path("writing_service/embedded/checkpoint")
     start: Path = Path()
@@ -83,36 +85,52 @@ def parse(arguments: list[str]) -> Plan:
 def run(plan: Plan) -> None:
     """All stages in order."""
     device = torch.device(plan.device)
-    on_cpu = device.type == "cpu"
-    settle(on_cpu)
-    places = {
-        size: (max(16, int(plan.samples * share)), often) for size, (share, often) in SIZES.items()
-    }
-    data = plan.folder / "pool" if on_cpu else None
-    pool = open_pool(places, device, data)
-    filling = fill(pool, plan.workers, plan.seed)
-    if data:
-        # Two jobs on the same cores slow each other down many times over: data first, then training.
-        filling.join()
-        save_index(pool, data)
-    wait_for(pool, 512)
-    tokenizer, vae, networks = (begin if plan.start == Path() else take_up)(plan, pool, device)
-    networks = train_diffusion(
-        pool,
-        vae.to(device),
-        tokenizer,
-        networks,
-        plan.folder,
-        plan.minutes * (SHARES["diffusion"] if plan.start == Path() else 1.0),
-        device,
-        plan.batch,
-        *style_conditions(),
-    )
+    settle(device.type == "cpu")
+    pool = draw_samples(plan, device, "pool", plan.samples, SampleMaker(plan.seed))
+    fresh = plan.start == Path()
+    tokenizer, vae, networks = (begin if fresh else take_up)(plan, pool, device)
+    minutes = plan.minutes * (SHARES["diffusion"] if fresh else 1.0)
+
+    def train(samples: SamplePool, until: float) -> Networks:
+        return train_diffusion(
+            samples,
+            vae.to(device),
+            tokenizer,
+            networks,
+            plan.folder,
+            minutes,
+            device,
+            plan.batch,
+            *style_conditions(),
+            until=until,
+        )
+
+    trained = train(pool, 1 - plan.few_looks)
+    if plan.few_looks:
+        maker = SampleMaker(plan.seed + 1, FEW_LOOKS)
+        trained = train(draw_samples(plan, device, "few-looks", plan.samples // 3, maker), 1.0)
     finished = train_decoder(
         vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, max(4, plan.batch // 3)
     )
-    size = export(plan.output, finished, tokenizer, networks)
+    size = export(plan.output, finished, tokenizer, trained)
     logger.info("%s: %.1f MiB", plan.output, size / 2**20)
+
+
+def draw_samples(
+    plan: Plan, device: torch.device, name: str, samples: int, maker: SampleMaker
+) -> SamplePool:
+    """A pool that fills while training goes on; on a CPU, where both would want the same cores, before."""
+    places = {
+        size: (max(16, int(samples * share)), often) for size, (share, often) in SIZES.items()
+    }
+    data = plan.folder / name if device.type == "cpu" else None
+    pool = open_pool(name, places, device, data)
+    filling = fill(pool, plan.workers, maker)
+    if data:
+        filling.join()
+        save_index(pool, data)
+    wait_for(pool, 512)
+    return pool
 
 
 def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:

@@ -53,6 +53,7 @@ class Bucket:
 class SamplePool:
     """The buckets, largest share first, and how often a batch is drawn from each."""
 
+    name: str
     buckets: list[Bucket]
     shares: list[float]
 
@@ -64,16 +65,19 @@ class SamplePool:
 
 
 def open_pool(
-    plan: dict[Size, tuple[int, float]], device: torch.device, folder: Path | None = None
+    name: str,
+    plan: dict[Size, tuple[int, float]],
+    device: torch.device,
+    folder: Path | None = None,
 ) -> SamplePool:
     """`plan` gives each size its places and its share of the batches."""
     buckets = [_open_bucket(size, places, device, folder) for size, (places, _) in plan.items()]
-    return SamplePool(buckets, [share for _, share in plan.values()])
+    return SamplePool(name, buckets, [share for _, share in plan.values()])
 
 
-def fill(pool: SamplePool, workers: int, seed: int) -> threading.Thread:
+def fill(pool: SamplePool, workers: int, maker: SampleMaker) -> threading.Thread:
     """Fill from worker processes, in a thread, until every bucket is full; sizes come interleaved."""
-    thread = threading.Thread(target=_fill, args=(pool, workers, seed), daemon=True)
+    thread = threading.Thread(target=_fill, args=(pool, workers, maker), daemon=True)
     thread.start()
     return thread
 
@@ -90,11 +94,11 @@ def save_index(pool: SamplePool, folder: Path) -> None:
         _index_file(folder, bucket.size).write_text(json.dumps(index, ensure_ascii=False))
 
 
-def _fill(pool: SamplePool, workers: int, seed: int) -> None:
+def _fill(pool: SamplePool, workers: int, maker: SampleMaker) -> None:
     context = multiprocessing.get_context("forkserver")
     with (
         tempfile.TemporaryDirectory(dir=_memory_folder()) as scratch,
-        context.Pool(workers, _start_worker, (seed, Path(scratch))) as processes,
+        context.Pool(workers, _start_worker, (maker, Path(scratch))) as processes,
     ):
         for index, sample in processes.imap_unordered(_make, _numbers(pool)):
             pool.buckets[index].add(sample.read())
@@ -136,12 +140,12 @@ _maker: SampleMaker
 _scratch: Path
 
 
-def _start_worker(seed: int, scratch: Path) -> None:
+def _start_worker(maker: SampleMaker, scratch: Path) -> None:
     # One thread each: the workers are as many as the cores already.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     global _maker, _scratch  # each worker process has its own
-    _maker, _scratch = SampleMaker(seed), scratch
+    _maker, _scratch = maker, scratch
 
 
 def _make(task: tuple[int, int, Size]) -> tuple[int, _Parcel]:

@@ -54,12 +54,13 @@ class Stage:
         """0 at the start, 1 at the end."""
         return min(1.0, self.elapsed / self.seconds) if self.seconds else 1.0
 
-    def steps(self) -> Iterator[int]:
-        """Step numbers until the time is over; saves on the way and at the end."""
-        if self.elapsed >= self.seconds:
+    def steps(self, until: float = 1.0) -> Iterator[int]:
+        """Step numbers until that share of the time is over; saves on the way and at the end."""
+        end = until * self.seconds
+        if self.elapsed >= end:
             return
         saved = time.monotonic()
-        while self.elapsed < self.seconds:
+        while self.elapsed < end:
             began = time.monotonic()
             yield self.step
             self.step += 1
