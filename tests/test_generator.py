@@ -66,7 +66,7 @@ async def test_a_request_goes_before_configuration_and_configuration_before_styl
         WritingRequest("a", num_inference_steps=3, guidance_scale=0, width=200, height=100)
     )
     by_style, by_request = pipeline.jobs
-    assert (by_style.num_inference_steps, by_style.guidance_scale) == (35, 1.5)
+    assert (by_style.num_inference_steps, by_style.guidance_scale) == (35, 2.0)
     assert by_style.size == Size(384, 512)
     assert (by_request.num_inference_steps, by_request.guidance_scale) == (3, 0)
     assert by_request.size == Size(200, 100)

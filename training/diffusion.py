@@ -234,9 +234,10 @@ def train_diffusion(
         pool, vae.to(memory_format=torch.channels_last), device, folder / f"latents-{pool.name}.pt"
     )
     missed = torch.ones((), device=device)
+    store.update()
     alphas = build_scheduler().alphas_cumprod.to(device)
     for step in stage.steps(until):
-        if step % 50 == 0 or not step:
+        if step % 50 == 0:
             store.update()
         optimizer.set_rate(stage.rate(PEAK_RATE, warmup=60, hold=0.2))
         shown = store.pick(generator, batch, stage.progress < CROPPED)
