@@ -79,7 +79,7 @@ def train_decoder(
     torch.manual_seed(5)
     model = vae.to(device, memory_format=torch.channels_last).requires_grad_(False)
     trained = [model.decoder.requires_grad_(True), model.post_quant_conv.requires_grad_(True)]
-    average = copy.deepcopy(model)
+    average = copy.deepcopy(model).requires_grad_(False)
     optimizer = MatrixOptimizer([(trained, 1.0)], weight_decay=0.01)
     stage = Stage(
         "decoder", folder, minutes, {"model": model, "average": average, "optimizer": optimizer}
