@@ -6,7 +6,6 @@ Read `generate_character_image` first; everything else here is one of its statio
 import asyncio
 import logging
 import secrets
-import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -15,7 +14,8 @@ from typing import Any
 from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
 from writing_service.config import AIGenerationSettings
 from writing_service.diffusion.doors import GPUWatch, OnStep, PictureLoader, PicturePipeline
-from writing_service.errors import InvalidRequest, ModelsUnavailable, WritingServiceError
+from writing_service.errors import ModelsUnavailable, WritingServiceError
+from writing_service.observability.statistics import GenerationStatistics, StageClock
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import understand
 from writing_service.prompt.styles import StyleDefinition, StyleDefinitions
@@ -214,9 +214,7 @@ class AIImageGenerator:
             return self._pictograms.named(request.pictogram)
         return self._pictograms.find(meaning) if self._settings.composition.pictogram else None
 
-    async def _condition(
-        self, scene: Scene, settled: Settled, clock: "StageClock"
-    ) -> ControlImages:
+    async def _condition(self, scene: Scene, settled: Settled, clock: StageClock) -> ControlImages:
         with clock.timed("conditioning"):
             return await self._fan_out.generate(scene, settled.methods, settled.seed)
 
@@ -244,7 +242,7 @@ class AIImageGenerator:
         scene: Scene,
         control_images: ControlImages,
         pipeline: PicturePipeline,
-        clock: "StageClock",
+        clock: StageClock,
     ) -> dict[str, Any]:
         """The contract's `generation_metadata`, but for the time that encoding takes."""
         used_gb = self._gpu.get_memory_usage()["used_gb"]
@@ -295,73 +293,6 @@ class AIImageGenerator:
             kind.value: source for kind, source in models.controlnet_models.items()
         }
         return {"name": models.name, "base": models.base_model, "controlnets": controlnets}
-
-
-class StageClock:
-    """Milliseconds by stage, and in all."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self.times_ms: dict[str, float] = {}
-
-    @property
-    def total_ms(self) -> float:
-        """Since the clock was made."""
-        return round(1000 * (time.perf_counter() - self._started), 1)
-
-    @contextmanager
-    def timed(self, stage: str) -> Generator[None]:
-        """The block's time is the stage's."""
-        started = time.perf_counter()
-        yield
-        self.add({stage: 1000 * (time.perf_counter() - started)})
-
-    def add(self, times_ms: Mapping[str, float]) -> None:
-        """Times that were taken elsewhere."""
-        for stage, passed in times_ms.items():
-            self.times_ms[stage] = round(self.times_ms.get(stage, 0.0) + passed, 1)
-
-
-class GenerationStatistics:
-    """Counts since the start. Used on the event loop only."""
-
-    def __init__(self) -> None:
-        self.finished = 0
-        self.failed = 0
-        self.under_way = 0
-        self._seconds = 0.0
-
-    @property
-    def average_seconds(self) -> float | None:
-        """Of the finished ones, waiting included; None before the first."""
-        return self._seconds / self.finished if self.finished else None
-
-    @contextmanager
-    def counted(self) -> Generator[None]:
-        """The block is one generation; one that its sender must mend does not count as failed."""
-        started = time.perf_counter()
-        self.under_way += 1
-        try:
-            yield
-        except InvalidRequest:
-            raise
-        except Exception:
-            self.failed += 1
-            raise
-        finally:
-            self.under_way -= 1
-        self.finished += 1
-        self._seconds += time.perf_counter() - started
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `ai_status` tells it."""
-        average = self.average_seconds
-        return {
-            "total_generations": self.finished,
-            "failed_generations": self.failed,
-            "average_generation_time_ms": None if average is None else round(1000 * average, 1),
-            "queue_depth": max(0, self.under_way - 1),
-        }
 
 
 @contextmanager

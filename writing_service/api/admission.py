@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from writing_service.api.problems import problem
 from writing_service.config import ApiSettings
 from writing_service.errors import DeadlinePassed, QueueFull, ServiceUnavailable
-from writing_service.generator import GenerationStatistics
+from writing_service.observability.statistics import GenerationStatistics
 
 _FIRST_GUESS_SECONDS = 10.0
 """Time of a picture before any was drawn."""

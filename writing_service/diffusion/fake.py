@@ -119,7 +119,10 @@ def _picture(job: GenerationJob, seed: int) -> Image.Image:
 
 def _digest(job: GenerationJob, seed: int) -> bytes:
     """Of everything in the job but its other seeds."""
-    images = {kind: image.tobytes() for kind, image in job.control_images.items()}
+    images = {
+        kind: hashlib.sha256(image.tobytes()).hexdigest()
+        for kind, image in job.control_images.items()
+    }
     told = (
         job.prompt,
         job.negative_prompt,
