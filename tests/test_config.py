@@ -35,7 +35,7 @@ def test_the_default_is_the_embedded_pipeline_on_the_documented_port():
     assert models.shared_controlnet
     assert models.controlnet_models == dict.fromkeys(ConditioningKind, "./controlnet")
     generation = loaded.ai_generation.generation
-    assert (generation.width, generation.height, generation.size_multiple) == (512, 512, 16)
+    assert (generation.width, generation.height) == (512, 512)
     assert loaded.ai_generation.composition.pictogram
     assert loaded.logging.level == "INFO"
 
@@ -55,7 +55,7 @@ def test_a_pipeline_brings_its_models_size_and_composition():
     assert sdxl.models.variant == "fp16"
     assert sdxl.models.vae == "madebyollin/sdxl-vae-fp16-fix"
     assert set(sdxl.models.controlnet_models) == set(ConditioningKind)
-    assert (sdxl.generation.width, sdxl.generation.size_multiple) == (1024, 8)
+    assert (sdxl.generation.width, sdxl.generation.height) == (1024, 1024)
     assert sdxl.generation.num_inference_steps is None
     assert not sdxl.composition.pictogram
 

@@ -38,7 +38,8 @@ def _device(value: str) -> str:
     raise ValueError("must be auto, cpu, cuda or cuda:N")
 
 
-Side = Annotated[int, Field(ge=100, le=2048)]
+LARGEST_SIDE = 2048
+Side = Annotated[int, Field(ge=100, le=LARGEST_SIDE)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 Guidance = Annotated[float, Field(ge=0, le=30)]
 Weight = Annotated[float, Field(ge=0, le=2)]
@@ -73,8 +74,7 @@ class ModelSettings(Slice):
 class GenerationSettings(Slice):
     """Defaults of a request; None leaves it to the style.
 
-    The models draw in multiples of `size_multiple` pixels. `deterministic` asks for the same bytes
-    under load too, at the cost of sharing batches.
+    `deterministic` asks for the same bytes under load too, at the cost of sharing batches.
     """
 
     num_inference_steps: Steps | None
@@ -82,7 +82,6 @@ class GenerationSettings(Slice):
     width: Side
     height: Side
     batch_size: Annotated[int, Field(ge=1, le=8)]
-    size_multiple: Annotated[int, Field(ge=8, le=128, multiple_of=8)] = 8
     deterministic: bool = False
 
 

@@ -14,12 +14,12 @@ from writing_service import __version__
 from writing_service.api.admission import Admission
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
+from writing_service.config import LARGEST_SIDE
 from writing_service.encoding import encode_picture, encode_result, media_type, to_base64
 from writing_service.generator import AIImageGenerator
 from writing_service.types import AIGenerationResult, ImageFormat
 
 SERVICE = "writing_image_service"
-LARGEST_SIDE = 2048
 
 
 def writing_routes(generator: AIImageGenerator, admission: Admission, started: float) -> APIRouter:
