@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from yaml import YAMLError
 
 from writing_service.errors import ConfigurationError
-from writing_service.types import ConditioningKind
+from writing_service.types import ConditioningKind, FaceKind
 
 
 def _upper(value: object) -> object:
@@ -130,6 +130,7 @@ class StyleSettings(Slice):
     recommended_steps: Steps
     recommended_cfg: Guidance
     controlnet_weights: dict[ConditioningKind, Weight]
+    face: FaceKind = FaceKind.SANS
 
 
 class FontSettings(Slice):

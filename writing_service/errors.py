@@ -5,6 +5,7 @@
     ├── InvalidRequest            the client can mend it (422)
     │   ├── UndrawableText        no font draws some of its characters
     │   ├── UnknownMethod         no conditioning method of that name
+    │   ├── MethodUnavailable     its packages or weights are missing here
     │   └── UnknownPictogram      no concept of that name
     ├── ServiceUnavailable        try again later (503)
     │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
@@ -59,6 +60,14 @@ class UnknownMethod(InvalidRequest):
 
     def __init__(self, kind: str, method: str, known: Iterable[str]) -> None:
         message = f"Unknown {kind} method '{method}'; choose one of: {', '.join(known)}."
+        super().__init__(message, [FieldError(f"conditioning_methods.{kind}", message)])
+
+
+class MethodUnavailable(InvalidRequest):
+    """A learned method whose packages or weights are missing; `missing` says what it needs."""
+
+    def __init__(self, kind: str, method: str, missing: str) -> None:
+        message = f"The {kind} method '{method}' {missing}."
         super().__init__(message, [FieldError(f"conditioning_methods.{kind}", message)])
 
 

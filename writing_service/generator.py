@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 AUTO, OFF = "auto", "off"
 """What a request may say of its pictogram, beside a concept's name."""
 
+PIXELS = "pixels"
+"""What the metadata says of characters whose strokes are in no data set."""
+
 _SWITCHED_OFF = "drawing is switched off (ai_generation.enabled=false)"
 
 _RANDOM_SEEDS = 2**32
@@ -186,7 +189,11 @@ class AIImageGenerator:
         seed = secrets.randbelow(_RANDOM_SEEDS) if request.seed is None else request.seed
         weights = {**style.controlnet_weights, **request.conditioning_weights}
         methods = self._fan_out.choose_methods(
-            request.conditioning_methods, self._settings.conditioning.methods, seed
+            request.conditioning_methods,
+            self._settings.conditioning.methods,
+            seed,
+            style.name,
+            identify(request.word, request.language).script,
         )
         return Settled(
             tuple(range(seed, seed + (request.batch_size or defaults.batch_size))),
@@ -202,7 +209,13 @@ class AIImageGenerator:
     def _compose(self, request: WritingRequest, settled: Settled, meaning: Meaning) -> Scene:
         pictogram = self._pictogram(request, meaning)
         return self._composer.compose(
-            request.word, request.language, settled.size, pictogram, settled.seed
+            request.word,
+            request.language,
+            settled.size,
+            pictogram,
+            settled.seed,
+            face=settled.style.face,
+            direction=request.text_direction,
         )
 
     def _pictogram(self, request: WritingRequest, meaning: Meaning) -> Pictogram | None:
@@ -216,7 +229,9 @@ class AIImageGenerator:
 
     async def _condition(self, scene: Scene, settled: Settled, clock: StageClock) -> ControlImages:
         with clock.timed("conditioning"):
-            return await self._fan_out.generate(scene, settled.methods, settled.seed)
+            return await self._fan_out.generate(
+                scene, settled.methods, settled.seed, settled.style.name
+            )
 
     async def _build_prompt(
         self,
@@ -262,6 +277,9 @@ class AIImageGenerator:
             "conditioning_methods_used": {
                 kind.value: [one.method] for kind, one in control_images.items()
             },
+            "detector_models_used": {
+                kind.value: one.model for kind, one in control_images.items() if one.model
+            },
             "conditioning_weights_used": {
                 kind.value: weight for kind, weight in settled.weights.items()
             },
@@ -271,6 +289,9 @@ class AIImageGenerator:
             "height": settled.size.height,
             "layout": scene.layout,
             "fonts_used": list(scene.word.fonts),
+            "stroke_data_used": {
+                one.text: one.stroke_source or PIXELS for one in scene.word.characters
+            },
             "pictogram_used": _told(scene.pictogram),
             "gpu_memory_used_mb": None if used_gb is None else round(1024 * used_gb, 1),
             "legibility": None,

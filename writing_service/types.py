@@ -21,6 +21,9 @@ Mask = NDArray[np.uint8]
 Pixels = NDArray[np.uint8]
 """(height, width, 3 or 4) uint8 sRGB, or straight-alpha RGBA."""
 
+Line = NDArray[np.float32]
+"""(n, 2) float32: at least two points, x to the right and y down."""
+
 EMPTY: Mapping[Any, Any] = MappingProxyType({})
 
 
@@ -31,6 +34,34 @@ class ConditioningKind(StrEnum):
     DEPTH = "depth"
     SEGMENTATION = "segmentation"
     SCRIBBLE = "scribble"
+
+
+class StrokeType(StrEnum):
+    """What a stroke of a Han character looks like, by its direction."""
+
+    HORIZONTAL = "horizontal"
+    VERTICAL = "vertical"
+    FALLING_LEFT = "falling_left"
+    FALLING_RIGHT = "falling_right"
+    DOT = "dot"
+    TURN = "turn"
+    """With a corner or a hook."""
+
+
+class FaceKind(StrEnum):
+    """What kind of type face a style asks for; a script without one is drawn in sans."""
+
+    SANS = "sans"
+    SERIF = "serif"
+    BRUSH = "brush"
+
+
+class TextDirection(StrEnum):
+    """How lines run. AUTO is as the script is written: Mongolian downwards, all else across."""
+
+    AUTO = "auto"
+    HORIZONTAL = "horizontal"
+    VERTICAL = "vertical"
 
 
 class ImageFormat(StrEnum):
@@ -77,6 +108,7 @@ class WritingRequest:
     conditioning_weights: Mapping[ConditioningKind, float] = field(default_factory=dict)
     conditioning_methods: Mapping[ConditioningKind, str] = field(default_factory=dict)
     pictogram: str = "auto"
+    text_direction: TextDirection = TextDirection.AUTO
 
 
 @dataclass(frozen=True)
@@ -89,10 +121,39 @@ class ScriptReport:
 
 
 @dataclass(frozen=True, eq=False)
+class Stroke:
+    """One stroke of a Han character: its middle line in the direction of writing.
+
+    `radical` tells whether it belongs to the character's radical, `component` to which of the
+    character's parts, counted in writing order.
+    """
+
+    line: Line
+    type: StrokeType
+    radical: bool
+    component: int
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCharacter:
+    """One user-perceived character in its place on the canvas. `box` is its ink's.
+
+    `strokes` are in writing order, in pixels of the canvas; there are none for characters that no
+    stroke data set has. `stroke_source` names the data set.
+    """
+
+    text: str
+    box: Box
+    strokes: tuple[Stroke, ...] = ()
+    stroke_source: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class RenderedWord:
     """A word drawn in its place on an otherwise empty canvas.
 
-    `mask` has the canvas's own size; 255 is ink.
+    `mask` has the canvas's own size; 255 is ink. `characters` are those with ink, in the order of
+    the text.
     """
 
     text: str
@@ -100,6 +161,7 @@ class RenderedWord:
     language: str
     mask: Mask
     fonts: tuple[str, ...] = ()
+    characters: tuple[DrawnCharacter, ...] = ()
 
     @property
     def size(self) -> Size:
@@ -156,11 +218,15 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class ControlImage:
-    """One conditioning image, RGB, of the canvas's size, and the method that drew it."""
+    """One conditioning image, RGB, of the canvas's size, and the method that drew it.
+
+    `model` is the network behind a learned method.
+    """
 
     kind: ConditioningKind
     method: str
     image: Image.Image
+    model: str | None = None
 
 
 ControlImages = Mapping[ConditioningKind, ControlImage]

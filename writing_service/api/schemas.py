@@ -13,7 +13,7 @@ from pydantic import (
 from writing_service.config import Guidance, Side, Steps, Weight
 from writing_service.errors import InvalidRequest
 from writing_service.rendering.scripts import checked_word
-from writing_service.types import ConditioningKind, ImageFormat, WritingRequest
+from writing_service.types import ConditioningKind, ImageFormat, TextDirection, WritingRequest
 
 LARGEST_SEED = 2**63 - 1
 
@@ -89,6 +89,9 @@ class WritingImageRequest(BaseModel):
         {}, description="by kind; GET /api/writing/status lists them"
     )
     pictogram: Text = Field("auto", max_length=200, description="auto, off, or a concept's name")
+    text_direction: TextDirection = Field(
+        TextDirection.AUTO, description="auto (as the script is written), horizontal or vertical"
+    )
     include_conditioning_images: bool = False
     include_prompt: bool = False
     include_semantic_analysis: bool = False
@@ -112,6 +115,7 @@ class WritingImageRequest(BaseModel):
             self.conditioning_weights,
             self.conditioning_methods,
             self.pictogram,
+            self.text_direction,
         )
 
     def unknown_fields(self) -> tuple[str, ...]:

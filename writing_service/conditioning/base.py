@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 import cv2
@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from writing_service.conditioning.registry import MethodRegistry, Numbers
+from writing_service.conditioning.registry import (
+    SEED,
+    STYLE,
+    LearnedMethod,
+    MethodRegistry,
+    Numbers,
+)
 from writing_service.types import (
     ConditioningKind,
     ControlImage,
@@ -42,15 +48,18 @@ _WIDTH_LEVELS = 10
 class ConditioningGenerator(ABC):
     """Draws control images of one kind. Subclasses name the registry and draw the background."""
 
-    registry: ClassVar[MethodRegistry]
+    registry: MethodRegistry
     mode: ClassVar[Literal["L", "RGB"]] = "L"
     """How the kind's pictures are worked on; what comes out is always RGB."""
 
-    def __init__(self, options: Options | None = None) -> None:
-        """`options` override methods' numbers; those of other kinds' methods are left alone.
+    def __init__(
+        self, options: Options | None = None, learned: Iterable[LearnedMethod] = ()
+    ) -> None:
+        """`options` override methods' numbers; `learned` are further methods. Other kinds' are left alone.
 
         Raises ConfigurationError for numbers that a method does not have.
         """
+        self.registry = self.registry.with_learned(one for one in learned if one.kind == self.kind)
         given = options or {}
         self._options = {
             name: self.registry.settle(name, given[name])
@@ -65,38 +74,37 @@ class ConditioningGenerator(ABC):
 
     @property
     def available_methods(self) -> tuple[str, ...]:
-        """Public names."""
+        """Public names of those that can be used here."""
         return self.registry.names()
 
     def get_available_methods(self) -> tuple[str, ...]:
         """The same, by the name that the guide uses."""
         return self.available_methods
 
-    def draw(self, scene: Scene, method: str, seed: int) -> ControlImage:
-        """The word by `method`, the subject behind: RGB of the canvas's size. Raises UnknownMethod.
+    def draw(self, scene: Scene, method: str, seed: int, style: str = "") -> ControlImage:
+        """The word by `method`, the subject behind: RGB of the canvas's size.
 
-        Without a backdrop the picture is the method's own.
+        Without a backdrop the picture is the method's own. Raises UnknownMethod, MethodUnavailable.
         """
-        word = self._foreground(scene.word, method, seed)
-        if scene.backdrop is None:
-            return ControlImage(self.kind, method, word.convert("RGB"))
-        backdrop = np.ascontiguousarray(scene.backdrop)
-        picture = self.with_background(np.asarray(word), scene.word, backdrop)
-        return ControlImage(self.kind, method, Image.fromarray(picture).convert("RGB"))
+        word = self._foreground(scene.word, method, seed, style)
+        if scene.backdrop is not None:
+            backdrop = np.ascontiguousarray(scene.backdrop)
+            word = Image.fromarray(self.with_background(np.asarray(word), scene.word, backdrop))
+        return ControlImage(self.kind, method, word.convert("RGB"), self.registry.model_of(method))
 
-    async def generate(self, scene: Scene, method: str, seed: int) -> ControlImage:
+    async def generate(self, scene: Scene, method: str, seed: int, style: str = "") -> ControlImage:
         """`draw` in a worker thread: OpenCV and NumPy let go of the interpreter while they work."""
-        return await asyncio.to_thread(self.draw, scene, method, seed)
+        return await asyncio.to_thread(self.draw, scene, method, seed, style)
 
     @abstractmethod
     def with_background(self, word: Pixels, glyph: RenderedWord, backdrop: Pixels) -> Pixels:
         """A new picture: `word`, drawn by a method, with the subject behind; both in `mode`."""
 
-    def _foreground(self, glyph: RenderedWord, method: str, seed: int) -> Image.Image:
+    def _foreground(self, glyph: RenderedWord, method: str, seed: int, style: str) -> Image.Image:
         function = self.registry.get(method)
         options: dict[str, Any] = dict(self._options.get(method, {}))
-        if self.registry.takes_seed(method):
-            options["seed"] = seed
+        known = {SEED: seed, STYLE: style}
+        options |= {key: known[key] for key in known if self.registry.takes(method, key)}
         return function(glyph, **options).convert(self.mode)
 
 

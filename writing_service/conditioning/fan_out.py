@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from writing_service.conditioning.base import ConditioningGenerator, Options
 from writing_service.conditioning.canny import CannyConditioning
 from writing_service.conditioning.depth import DepthConditioning
+from writing_service.conditioning.registry import LearnedMethod
 from writing_service.conditioning.scribble import ScribbleConditioning
 from writing_service.conditioning.segmentation import SegmentationConditioning
 from writing_service.errors import ConfigurationError
@@ -22,36 +23,53 @@ class ConditioningFanOut:
         self._generators = generators
 
     def methods(self) -> dict[ConditioningKind, tuple[str, ...]]:
-        """Public method names by kind."""
+        """Public names by kind of the methods that can be used here."""
         return {kind: generator.available_methods for kind, generator in self._generators.items()}
 
-    def choose_methods(
-        self, requested: Methods, configured: Mapping[ConditioningKind, str | None], seed: int
-    ) -> dict[ConditioningKind, str]:
-        """For every kind: the requested method, else the configured one, else by the seed.
+    def missing_methods(self) -> dict[str, str]:
+        """Methods that cannot be used here, by name, and what each needs."""
+        generators = self._generators.values()
+        return {name: need for one in generators for name, need in one.registry.missing().items()}
 
-        Raises UnknownMethod, for requested names before anything else.
+    def choose_methods(
+        self,
+        requested: Methods,
+        configured: Mapping[ConditioningKind, str | None],
+        seed: int,
+        style: str = "",
+        script: str = "",
+    ) -> dict[ConditioningKind, str]:
+        """For every kind: the requested method, else the configured one, else by the seed among those
+        that suit the style and the script.
+
+        Raises UnknownMethod and MethodUnavailable, for requested names before anything else.
         """
         self._check(requested)
         chosen = {
-            kind: requested.get(kind, configured.get(kind)) or self._by_chance(kind, seed)
+            kind: requested.get(kind, configured.get(kind))
+            or self._by_chance(kind, seed, style, script)
             for kind in self._generators
         }
         self._check(chosen)
         return chosen
 
-    def draw(self, scene: Scene, kind: ConditioningKind, method: str, seed: int) -> ControlImage:
-        """One control image, here and now. Raises UnknownMethod."""
-        return self._generators[kind].draw(scene, method, seed)
+    def draw(
+        self, scene: Scene, kind: ConditioningKind, method: str, seed: int, style: str = ""
+    ) -> ControlImage:
+        """One control image, here and now. Raises UnknownMethod, MethodUnavailable."""
+        return self._generators[kind].draw(scene, method, seed, style)
 
-    async def generate(self, scene: Scene, methods: Methods, seed: int) -> ControlImages:
+    async def generate(
+        self, scene: Scene, methods: Methods, seed: int, style: str = ""
+    ) -> ControlImages:
         """The kinds that `methods` names, concurrently and off the event loop.
 
-        Raises UnknownMethod before anything is drawn.
+        Raises UnknownMethod and MethodUnavailable before anything is drawn.
         """
         self._check(methods)
         tasks = [
-            self._generators[kind].generate(scene, name, seed) for kind, name in methods.items()
+            self._generators[kind].generate(scene, name, seed, style)
+            for kind, name in methods.items()
         ]
         images = await asyncio.gather(*tasks)
         return {image.kind: image for image in images}
@@ -60,18 +78,21 @@ class ConditioningFanOut:
         for kind, name in methods.items():
             self._generators[kind].registry.get(name)
 
-    def _by_chance(self, kind: ConditioningKind, seed: int) -> str:
+    def _by_chance(self, kind: ConditioningKind, seed: int, style: str, script: str) -> str:
+        names = self._generators[kind].registry.suiting(style, script)
         # Seeded by kind, so that leaving one kind out does not change another's method.
-        return random.Random(f"{seed}:{kind}").choice(self._generators[kind].available_methods)
+        return random.Random(f"{seed}:{kind}").choice(names)
 
 
-def build_fan_out(options: Options | None = None) -> ConditioningFanOut:
+def build_fan_out(
+    options: Options | None = None, learned: Sequence[LearnedMethod] = ()
+) -> ConditioningFanOut:
     """All four generators with the configured options. Raises ConfigurationError."""
     generators = (
-        CannyConditioning(options),
-        DepthConditioning(options),
-        SegmentationConditioning(options),
-        ScribbleConditioning(options),
+        CannyConditioning(options, learned),
+        DepthConditioning(options, learned),
+        SegmentationConditioning(options, learned),
+        ScribbleConditioning(options, learned),
     )
     fan_out = ConditioningFanOut({generator.kind: generator for generator in generators})
     _check_names(fan_out, options or {})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from writing_service.config import StyleSettings
 from writing_service.prompt.semantics import clean
-from writing_service.types import EMPTY, ConditioningKind
+from writing_service.types import EMPTY, ConditioningKind, FaceKind
 
 _FREE_TEMPLATE = (
     "A picture in the style of {style}, showing {{meaning}}, with {{word_kind}} {{character}}"
@@ -30,6 +30,7 @@ class StyleDefinition:
     recommended_cfg: float = 7.5
     controlnet_weights: Mapping[ConditioningKind, float] = field(default_factory=lambda: EMPTY)
     known: bool = True
+    face: FaceKind = FaceKind.SANS
 
 
 class StyleDefinitions:
@@ -60,6 +61,7 @@ def _definition(name: str, settings: StyleSettings) -> StyleDefinition:
         settings.recommended_steps,
         settings.recommended_cfg,
         weights,
+        face=settings.face,
     )
 
 

@@ -17,7 +17,7 @@ from bidi import algorithm as _bidi
 from writing_service.errors import UndrawableText
 from writing_service.rendering.fonts import Face, FontLibrary
 from writing_service.rendering.scripts import identify, script_of, split_graphemes
-from writing_service.types import Box, Mask, RenderedWord, Size
+from writing_service.types import Box, FaceKind, Mask, RenderedWord, Size, TextDirection
 
 EM = 1000
 LEADING = 1.1
@@ -74,7 +74,15 @@ class WordRenderer:
         self._fonts = fonts
 
     def render(
-        self, text: str, language: str, canvas: Size, box: Box, *, embolden: float = 0.0
+        self,
+        text: str,
+        language: str,
+        canvas: Size,
+        box: Box,
+        *,
+        embolden: float = 0.0,
+        face: FaceKind = FaceKind.SANS,
+        direction: TextDirection = TextDirection.AUTO,
     ) -> RenderedWord:
         """The word as large as fits into `box`, its ink centred there, on a mask of the canvas's size.
 

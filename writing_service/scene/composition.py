@@ -3,12 +3,13 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from writing_service.rendering.glyphs import WordRenderer
-from writing_service.types import Box, Pictogram, Pixels, Scene, Size
+from writing_service.types import Box, FaceKind, Pictogram, Pixels, Scene, Size, TextDirection
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,25 @@ class SceneComposer:
         self._renderer = renderer
 
     def compose(
-        self, word: str, language: str, canvas: Size, pictogram: Pictogram | None, seed: int
+        self,
+        word: str,
+        language: str,
+        canvas: Size,
+        pictogram: Pictogram | None,
+        seed: int,
+        *,
+        face: FaceKind = FaceKind.SANS,
+        direction: TextDirection = TextDirection.AUTO,
     ) -> Scene:
         """The same arguments give the same scene. Raises UndrawableText."""
         rng = random.Random(seed)
-        if pictogram is None:
-            rendered = self._renderer.render(word, language, canvas, ALONE.word.on(canvas))
-            return Scene(rendered, "alone")
-        name, layout = _choose(layouts_for(canvas), rng)
-        rendered = self._renderer.render(
-            word, language, canvas, _moved(layout.word, rng).on(canvas)
+        draw = partial(
+            self._renderer.render, word, language, canvas, face=face, direction=direction
         )
+        if pictogram is None:
+            return Scene(draw(ALONE.word.on(canvas)), "alone")
+        name, layout = _choose(layouts_for(canvas), rng)
+        rendered = draw(_moved(layout.word, rng).on(canvas))
         box = _largest_square(_moved(layout.pictogram, rng).on(canvas))
         return Scene(rendered, name, pictogram, place_art(pictogram.pixels, box, canvas))
 
