@@ -88,6 +88,8 @@ def test_the_union_pipeline_names_one_network_for_all_kinds():
         ("ai_generation.gpu.max_batch_size=4", 4),
         ("ai_generation.conditioning.methods.canny=opencv_canny", "opencv_canny"),
         ("ai_generation.conditioning.options.opencv_canny.low=30", 30),
+        ("ai_generation.detectors.ai_segmentation=null", None),
+        ("ai_generation.detectors.ai_depth_estimation=/srv/midas", "/srv/midas"),
         ("ai_generation.composition.pictogram=false", False),
         ("ai_generation.fonts.folder=/srv/fonts", "/srv/fonts"),
         ("ai_generation.cache.huggingface=/srv/hub", "/srv/hub"),

@@ -96,8 +96,8 @@ def doctor(overrides: Overrides = None) -> None:
     with _failures_in_one_sentence():
         findings = list(examine(load_settings(overrides or ())))
     for finding in findings:
-        typer.echo(f"{'ok' if finding.good else 'MISSING':<9}{finding.what:<47}{finding.detail}")
-    if not all(finding.good for finding in findings):
+        typer.echo(f"{finding.verdict:<9}{finding.what:<47}{finding.detail}")
+    if any(finding.failed for finding in findings):
         raise typer.Exit(FAILED)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from writing_service.api.health import health_routes
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
+from writing_service.conditioning.segmentation import BACKGROUND, WORD_COLOURS
 from writing_service.config import AIGenerationSettings, Settings
+from writing_service.diffusion.detectors import LearnedDetector, learned_methods
 from writing_service.diffusion.doors import GPUWatch, PictureLoader
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
@@ -39,7 +41,8 @@ def create_app(
     """
     gpu = gpu or GPUManager(settings.ai_generation.gpu)
     loader = loader or _model_loader(settings.ai_generation, gpu)
-    generator = assemble_generator(settings.ai_generation, loader, gpu)
+    detectors = _detectors(settings.ai_generation, gpu)
+    generator = assemble_generator(settings.ai_generation, loader, gpu, detectors)
     admission = Admission(settings.api, generator.statistics)
     started = time.monotonic()
     app = FastAPI(
@@ -49,7 +52,7 @@ def create_app(
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",
-        lifespan=_lifespan(generator, admission),
+        lifespan=_lifespan(generator, detectors, admission),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
     add_problem_handlers(app)
@@ -71,25 +74,45 @@ def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
     return ModelLoader(settings.models, gpu, settings.cache)
 
 
+def _detectors(settings: AIGenerationSettings, gpu: GPUWatch) -> tuple[LearnedDetector, ...]:
+    """None without a device to run them on."""
+    if not isinstance(gpu, GPUManager):
+        return ()
+    palette = (BACKGROUND, *WORD_COLOURS)
+    return learned_methods(settings.detectors, settings.cache, gpu, palette)
+
+
 def assemble_generator(
-    settings: AIGenerationSettings, loader: PictureLoader, gpu: GPUWatch
+    settings: AIGenerationSettings,
+    loader: PictureLoader,
+    gpu: GPUWatch,
+    detectors: Sequence[LearnedDetector] | None = None,
 ) -> AIImageGenerator:
-    """All stations of a picture around a loader and a device. Raises ConfigurationError."""
+    """All stations of a picture around a loader and a device. `detectors` None: the settings' own.
+
+    Raises ConfigurationError.
+    """
+    if detectors is None:
+        detectors = _detectors(settings, gpu)
     fonts = FontLibrary(Path(settings.fonts.folder) if settings.fonts.folder else None)
     styles = StyleDefinitions(settings.styles)
+    fan_out = build_fan_out(settings.conditioning.options, detectors)
+    fan_out.check_configured(settings.conditioning.methods)
     return AIImageGenerator(
         settings,
         loader,
         gpu,
         SceneComposer(WordRenderer(fonts)),
         PictogramLibrary(),
-        build_fan_out(settings.conditioning.options),
+        fan_out,
         styles,
         PromptBuilder(styles, settings.prompt.max_prompt_length),
     )
 
 
-def _lifespan(generator: AIImageGenerator, admission: Admission):
+def _lifespan(
+    generator: AIImageGenerator, detectors: Sequence[LearnedDetector], admission: Admission
+):
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         for reason in await asyncio.to_thread(generator.check):
@@ -98,6 +121,8 @@ def _lifespan(generator: AIImageGenerator, admission: Admission):
         yield
         admission.close()
         await asyncio.to_thread(generator.close)
+        for detector in detectors:
+            await asyncio.to_thread(detector.close)
         logger.info("AI service stopped")
 
     return lifespan

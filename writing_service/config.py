@@ -109,6 +109,14 @@ class ConditioningSettings(Slice):
     options: dict[str, dict[str, Number]]
 
 
+class DetectorSettings(Slice):
+    """Networks of the learned methods, by method: a folder, a hub id, or None to switch it off."""
+
+    hed_edge_detection: str | None
+    ai_depth_estimation: str | None
+    ai_segmentation: str | None
+
+
 class CompositionSettings(Slice):
     """What stands behind the word."""
 
@@ -154,6 +162,7 @@ class AIGenerationSettings(Slice):
     generation: GenerationSettings
     gpu: GPUSettings
     conditioning: ConditioningSettings
+    detectors: DetectorSettings
     composition: CompositionSettings
     prompt: PromptSettings
     styles: dict[str, StyleSettings]

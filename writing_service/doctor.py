@@ -11,6 +11,7 @@ import pynvml
 
 from writing_service import __version__
 from writing_service.config import FontSettings, GPUSettings, Settings, config_folder
+from writing_service.diffusion.detector_sources import DetectorSource, detector_sources
 from writing_service.diffusion.hub import HuggingFaceHub, ModelHub
 from writing_service.diffusion.parts import Part, obstacles, parts_of
 from writing_service.errors import ConfigurationError, ModelsUnavailable
@@ -25,11 +26,22 @@ _SAMPLE_WORDS = ("学习", "한글", "سلام", "हिन्दी", "ไท�
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at. The service draws without what is `optional`."""
 
     what: str
     good: bool
     detail: str
+    optional: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """One word."""
+        return "ok" if self.good else "absent" if self.optional else "MISSING"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the service could not draw."""
+        return not (self.good or self.optional)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -44,6 +56,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     hub = HuggingFaceHub(drawing.cache.huggingface)
     for part in parts_of(drawing.models):
         yield _try(part.name, _model, part, hub)
+    for source in detector_sources(drawing.detectors, drawing.cache, hub):
+        yield _detector(source)
     yield _try("fonts", _fonts, drawing.fonts)
     yield _try("pictograms", lambda: f"{len(PictogramLibrary().names())}")
 
@@ -96,6 +110,12 @@ def _model(part: Part, hub: ModelHub) -> str:
         return str(part.model)
     state = "in the cache" if hub.cached(part.model) else "to be fetched at first use"
     return f"{part.source}, {state}"
+
+
+def _detector(source: DetectorSource) -> Finding:
+    """A learned method: chance leaves it out where it cannot be used."""
+    missing = source.missing()
+    return Finding(source.name, missing is None, missing or str(source.source), optional=True)
 
 
 def _fonts(settings: FontSettings) -> str:

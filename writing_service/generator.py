@@ -170,6 +170,7 @@ class AIImageGenerator:
             "conditioning_methods": {
                 kind.value: list(names) for kind, names in self._fan_out.methods().items()
             },
+            "missing_conditioning_methods": self._fan_out.missing_methods(),
             "default_image_size": {"width": generation.width, "height": generation.height},
             "pictograms": len(self._pictograms.names()),
         }

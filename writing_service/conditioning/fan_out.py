@@ -10,7 +10,12 @@ from writing_service.conditioning.depth import DepthConditioning
 from writing_service.conditioning.registry import LearnedMethod
 from writing_service.conditioning.scribble import ScribbleConditioning
 from writing_service.conditioning.segmentation import SegmentationConditioning
-from writing_service.errors import ConfigurationError
+from writing_service.errors import (
+    ConfigurationError,
+    MethodUnavailable,
+    ModelsUnavailable,
+    UnknownMethod,
+)
 from writing_service.types import ConditioningKind, ControlImage, ControlImages, Scene
 
 Methods = Mapping[ConditioningKind, str]
@@ -42,16 +47,32 @@ class ConditioningFanOut:
         """For every kind: the requested method, else the configured one, else by the seed among those
         that suit the style and the script.
 
-        Raises UnknownMethod and MethodUnavailable, for requested names before anything else.
+        Raises UnknownMethod and MethodUnavailable for requested names, ModelsUnavailable for configured
+        ones: those are not the client's to mend.
         """
         self._check(requested)
-        chosen = {
-            kind: requested.get(kind, configured.get(kind))
+        fixed = {kind: name for kind, name in configured.items() if name and kind not in requested}
+        try:
+            self._check(fixed)
+        except MethodUnavailable as error:
+            raise ModelsUnavailable(f"The configured method is missing: {error}") from error
+        return {
+            kind: requested.get(kind)
+            or fixed.get(kind)
             or self._by_chance(kind, seed, style, script)
             for kind in self._generators
         }
-        self._check(chosen)
-        return chosen
+
+    def check_configured(self, configured: Mapping[ConditioningKind, str | None]) -> None:
+        """Raises ConfigurationError for names that do not exist; what is only missing may still come."""
+        try:
+            self._check({kind: name for kind, name in configured.items() if name})
+        except UnknownMethod as error:
+            raise ConfigurationError(
+                f"Setting 'ai_generation.conditioning.methods': {error}"
+            ) from None
+        except MethodUnavailable:
+            return
 
     def draw(
         self, scene: Scene, kind: ConditioningKind, method: str, seed: int, style: str = ""

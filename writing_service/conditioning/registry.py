@@ -40,6 +40,11 @@ class LearnedMethod(Protocol):
         """The network's id or folder, for the metadata."""
         ...
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether it is quick enough on this device for chance to choose it."""
+        ...
+
     def missing(self) -> str | None:
         """What keeps it from being used, as the end of a sentence ("needs the gpu extra: ..."); None
         when nothing does. Quick, and loads nothing."""
@@ -60,8 +65,9 @@ class _Entry:
     learned: LearnedMethod | None = None
 
     def suits(self, style: str, script: str) -> bool:
+        quick = self.learned is None or self.learned.by_chance
         by_style = self.styles is None or style in self.styles
-        return by_style and (self.scripts is None or script in self.scripts)
+        return quick and by_style and (self.scripts is None or script in self.scripts)
 
 
 class MethodRegistry:

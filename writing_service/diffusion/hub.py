@@ -1,6 +1,7 @@
 """Models by their id on the Hugging Face hub: from the cache where they are whole, else fetched."""
 
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import huggingface_hub
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -28,6 +30,8 @@ INSTEAD_OF = {
 }
 """Ids that guides name although the hub has no such model, and ones that work."""
 
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+
 
 @dataclass(frozen=True)
 class HubModel:
@@ -37,6 +41,19 @@ class HubModel:
     revision: str | None = None
     variant: str | None = None
     folders: tuple[str, ...] = ("",)
+
+
+def model_at(
+    source: str,
+    revision: str | None = None,
+    variant: str | None = None,
+    folders: tuple[str, ...] = ("",),
+) -> Path | HubModel:
+    """A folder if `source` is one or looks like one; else an id."""
+    path = Path(source).expanduser()
+    if path.is_dir() or not _HUB_ID.fullmatch(source):
+        return path
+    return HubModel(source, revision, variant, folders)
 
 
 class ModelHub(Protocol):
@@ -67,7 +84,7 @@ class HuggingFaceHub:
             found = huggingface_hub.snapshot_download(
                 model.id, revision=model.revision, cache_dir=self._cache, local_files_only=True
             )
-        except (LocalEntryNotFoundError, OfflineModeIsEnabled):
+        except (LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError):
             return None
         return Path(found)
 

@@ -34,7 +34,7 @@ from writing_service.diffusion.parts import (
     parts_of,
 )
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.diffusion.weights import NETWORKS, has_variant
+from writing_service.diffusion.weights import LOADING, NETWORKS, has_variant
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.types import ConditioningKind
 
@@ -251,7 +251,7 @@ class ModelLoader:
         logger.info("Loading %s (%s)", self.loading, part.source)
         started = time.perf_counter()
         try:
-            with self._gpu.memory_monitor(f"load {part.name}"):
+            with LOADING, self._gpu.memory_monitor(f"load {part.name}"):
                 yield
         except WritingServiceError:
             raise

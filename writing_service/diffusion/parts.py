@@ -1,20 +1,17 @@
 """What a pipeline is loaded from: its parts, and where each lies."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from writing_service.config import ModelSettings
-from writing_service.diffusion.hub import INSTEAD_OF, HubModel, ModelHub
+from writing_service.diffusion.hub import INSTEAD_OF, HubModel, ModelHub, model_at
 from writing_service.diffusion.weights import FOLDERS, base_reasons, class_of, model_reasons
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "checkpoint"
 """The checkpoint that ships with the service."""
-
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -145,16 +142,13 @@ def _where(
     revision: str | None = None,
     folders: tuple[str, ...] = ("",),
 ) -> Path | HubModel:
-    """A folder if it is one or looks like one; else an id."""
+    """`model_at`, with the service's own words for places."""
     if source == "embedded":
         return EMBEDDED
     if source.startswith("./"):
         base = _where(settings.base_model, settings)
         return (base if isinstance(base, Path) else Path(settings.base_model)) / source
-    path = Path(source).expanduser()
-    if path.is_dir() or not _HUB_ID.fullmatch(source):
-        return path
-    return HubModel(source, revision, settings.variant, folders)
+    return model_at(source, revision, settings.variant, folders)
 
 
 def _alternative(source: str) -> str:

@@ -6,6 +6,7 @@ Only safetensors are accepted: the older formats are pickles, which can run code
 import json
 import re
 import struct
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
 
 FOLDERS = (*NETWORKS, "scheduler", "tokenizer", "tokenizer_2")
 """All folders of a base model."""
+
+LOADING = threading.RLock()
+"""Held while a model is loaded: the libraries change torch for the whole process meanwhile, and two
+that load at once would get in each other's way."""
 
 _STEMS = ("diffusion_pytorch_model", "model")
 _PICKLES = {".bin", ".ckpt", ".pkl", ".pt", ".pth"}
@@ -44,9 +49,13 @@ def model_reasons(folder: Path, variant: str | None) -> list[str]:
 
 
 def class_of(folder: Path) -> str:
-    """The class that the folder's configuration names, "" when it names none."""
-    config = _read_json(folder / "config.json")
-    return "" if isinstance(config, str) else str(config.get("_class_name", ""))
+    """The diffusers class that the folder's configuration names, "" when it names none."""
+    return _configured(folder, "_class_name")
+
+
+def family_of(folder: Path) -> str:
+    """The transformers architecture that the folder's configuration names, "" when it names none."""
+    return _configured(folder, "model_type")
 
 
 def choose_weights(names: Iterable[str], variant: str | None) -> list[str]:
@@ -124,6 +133,11 @@ def _damage(path: Path) -> str | None:
     except (struct.error, ValueError, AttributeError, TypeError, LookupError):
         whole = False
     return None if whole else f"{path} is damaged or cut short"
+
+
+def _configured(folder: Path, key: str) -> str:
+    config = _read_json(folder / "config.json")
+    return "" if isinstance(config, str) else str(config.get(key, ""))
 
 
 def _read_json(path: Path) -> dict[str, Any] | str:
