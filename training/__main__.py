@@ -20,7 +20,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from training.art import STYLES
 from training.captions import caption_corpus
 from training.control import train_control_embedding
-from training.diffusion import Networks, train_diffusion
+from training.diffusion import Networks, connect, train_diffusion
 from training.export import export
 from training.pool import SamplePool, fill, open_pool, save_index, wait_for
 from training.samples import FEW_LOOKS, KINDS, SampleMaker
@@ -146,7 +146,7 @@ def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
     controlnet = train_control_embedding(
         pool, plan.folder, minutes["control"], device, max(4, plan.batch // 4)
     )
-    return tokenizer, AutoencoderKL.from_pretrained(finished), Networks(controlnet, encoders)
+    return tokenizer, AutoencoderKL.from_pretrained(finished), Networks(connect(controlnet), encoders)
 
 
 def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:

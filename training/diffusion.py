@@ -217,7 +217,8 @@ def train_diffusion(
     Return the averaged networks. `style_weights` (styles, 4) are the service's ControlNet weights."""
     torch.manual_seed(4)
     networks = networks.to(device, memory_format=torch.channels_last)
-    _connect(networks.controlnet)
+    # Its own training is over, and it is half the cost of a step.
+    networks.controlnet.controlnet_cond_embedding.requires_grad_(False)
     average = copy.deepcopy(networks).requires_grad_(False)
     optimizer = MatrixOptimizer(
         [([networks.unet, networks.controlnet], 1.0), ([networks.encoders], TEXT_RATE)],
@@ -264,18 +265,19 @@ def train_diffusion(
     return average.eval()
 
 
-def _connect(controlnet: ControlNetModel) -> None:
+def connect(controlnet: ControlNetModel) -> ControlNetModel:
     """Open the way from the control images to the UNet, before the optimizer looks at it.
 
     A ControlNet's output convolutions begin at zero so as not to disturb a trained UNet; here there is
     none, and zeros only keep the two apart. The conditioning embedding sees already (training/control.py);
-    it is brought to the scale of what it is added to, and frozen, for it is half the cost of a step.
+    it is brought to the scale of what it is added to. Once, in the beginning: a trained one is open.
     """
     for gate in (*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block):
         nn.init.orthogonal_(gate.weight, gain=0.5)
-    embedding = controlnet.controlnet_cond_embedding.requires_grad_(False)
-    embedding.conv_out.weight *= EMBEDDING_SCALE
-    embedding.conv_out.bias *= EMBEDDING_SCALE
+    with torch.no_grad():
+        controlnet.controlnet_cond_embedding.conv_out.weight *= EMBEDDING_SCALE
+        controlnet.controlnet_cond_embedding.conv_out.bias *= EMBEDDING_SCALE
+    return controlnet
 
 
 def _timesteps(batch: int, device: torch.device) -> Tensor:
