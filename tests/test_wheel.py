@@ -41,7 +41,7 @@ def test_package_data_is_inside(installed: Path):
         "conf/config/default.yaml",
         "conf/config/pipeline/embedded.yaml",
         "embedded/checkpoint/unet/diffusion_pytorch_model.safetensors",
-        "rendering/faces/LICENSE.txt",
+        "rendering/faces/LICENSE-Noto.txt",
         "scene/pack/pictograms.zip",
         "scene/pack/LICENSE.txt",
     ):

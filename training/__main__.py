@@ -146,7 +146,11 @@ def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
     controlnet = train_control_embedding(
         pool, plan.folder, minutes["control"], device, max(4, plan.batch // 4)
     )
-    return tokenizer, AutoencoderKL.from_pretrained(finished), Networks(connect(controlnet), encoders)
+    return (
+        tokenizer,
+        AutoencoderKL.from_pretrained(finished),
+        Networks(connect(controlnet), encoders),
+    )
 
 
 def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:

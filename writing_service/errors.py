@@ -20,6 +20,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import regex
+
 
 @dataclass(frozen=True)
 class FieldError:
@@ -106,5 +108,23 @@ class GenerationFailed(WritingServiceError):
 
 
 def _describe(character: str) -> str:
-    name = unicodedata.name(character, "unnamed character")
-    return f"'{character}' (U+{ord(character):04X} {name})"
+    point = f"U+{ord(character):04X}"
+    if name := unicodedata.name(character, ""):
+        return f"'{character}' ({point} {name})"
+    return f"{point} ({_unnamed(character)})"
+
+
+def _unnamed(character: str) -> str:
+    """What kind of code point has no name; Python's own tables may be older than the character."""
+    for kind, told in _NAMELESS.items():
+        if regex.match(kind, character):
+            return told
+    return "a character newer than the names at hand"
+
+
+_NAMELESS = {
+    r"\p{Noncharacter_Code_Point}": "no character, by definition",
+    r"\p{Co}": "private use",
+    r"\p{Cn}": "unassigned",
+    r"\p{Cc}": "control character",
+}

@@ -19,7 +19,8 @@ from writing_service.observability.statistics import GenerationStatistics, Stage
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import understand
 from writing_service.prompt.styles import StyleDefinition, StyleDefinitions
-from writing_service.rendering.scripts import checked_word, identify
+from writing_service.rendering.languages import identify
+from writing_service.rendering.words import checked_word, dropped_from
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import (
@@ -136,7 +137,7 @@ class AIImageGenerator:
             prompt,
             meaning,
             metadata,
-            tuple(self._warnings(request, meaning, scene, prompt)),
+            (*dropped_from(character), *self._warnings(request, meaning, scene, prompt)),
         )
 
     async def generate(

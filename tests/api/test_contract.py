@@ -135,6 +135,14 @@ def test_an_unknown_field_is_a_warning(client: httpx.Client):
     assert any("'colour'" in warning for warning in body["warnings"])
 
 
+def test_what_was_dropped_from_the_word_is_a_warning(client: httpx.Client):
+    body = client.post(JSON, json=small(word=" 学\u202e习 ")).json()
+    assert body["generation_metadata"]["character"] == "学习"
+    assert any("U+202E RIGHT-TO-LEFT OVERRIDE" in warning for warning in body["warnings"])
+    answer = client.post(BINARY, json=small(word="学\u200b习"))
+    assert answer.headers["x-word"] == quote("学习")
+
+
 def test_the_binary_answer(client: httpx.Client):
     answer = client.post(BINARY, json=small(word='学"习;a', seed=5, format="webp"))
     assert answer.headers["content-type"] == "image/webp"

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from writing_service.errors import ConfigurationError, InvalidRequest, UndrawableText
+from writing_service.errors import InvalidRequest, UndrawableText
 from writing_service.rendering.fonts import FontLibrary
-from writing_service.rendering.glyphs import WordRenderer, breakings
-from writing_service.rendering.scripts import checked_word
-from writing_service.types import Box, Mask, Size
+from writing_service.rendering.glyphs import WordRenderer
+from writing_service.rendering.system_fonts import NoSystemFonts
+from writing_service.rendering.words import checked_word
+from writing_service.types import Box, FaceKind, Mask, Size, TextDirection
 
 CANVAS = Size(320, 240)
 BOX = Box(20, 30, 280, 180)
@@ -30,12 +31,22 @@ WORDS = [
     "น้ำ",
     "3月",
     "a+b",
+    "ភាសាខ្មែរ",
+    "བོད་སྐད",
+    "ᠮᠣᠩᠭᠣᠯ",
+    "ꡏꡡꡃ",
+    "မြန်မာ",
+    "\ue003\ue04a\ue010\ue044\ue001\ue046",  # Tengwar
+    "\ue080\ue081\ue08a",  # Cirth
+    "\uf8d3\uf8d9\uf8d4",  # Klingon
+    "👨‍👩‍👧👍🏽🇫🇷",
+    "日本語 and العربية",
 ]
 
 
 @pytest.fixture(scope="module")
 def renderer() -> WordRenderer:
-    return WordRenderer(FontLibrary())
+    return WordRenderer(FontLibrary(system=NoSystemFonts()))
 
 
 def draw(renderer: WordRenderer, text: str, language: str = "auto") -> Mask:
@@ -123,8 +134,10 @@ def test_a_thai_mark_stays_above_its_letter(renderer: WordRenderer):
 
 
 def test_han_takes_the_face_of_its_language(renderer: WordRenderer):
-    faces = {code: draw(renderer, "骨直", code).tobytes() for code in ("zh", "zh-tw", "ja")}
-    assert len(set(faces.values())) == 3
+    """Mainland China, Taiwan, Hong Kong, Japan and Korea: no two of them write all of these alike."""
+    languages = ("zh", "zh-tw", "zh-hk", "ja", "ko")
+    drawn = {code: draw(renderer, "骨直令述", code).tobytes() for code in languages}
+    assert len(set(drawn.values())) == len(languages)
 
 
 def test_one_word_may_mix_scripts(renderer: WordRenderer):
@@ -132,22 +145,34 @@ def test_one_word_may_mix_scripts(renderer: WordRenderer):
     assert len(word.fonts) == 2
 
 
-def test_a_character_that_no_font_has_is_refused_by_name(renderer: WordRenderer):
-    with pytest.raises(UndrawableText, match=r"U\+0D85 SINHALA LETTER AYANNA"):
-        draw(renderer, "aඅ")
+def test_punctuation_and_digits_take_the_face_of_their_neighbours(renderer: WordRenderer):
+    for word in ("سلام ١٧", "3月", "月3", "«дом»"):
+        assert len(renderer.render(word, "auto", CANVAS, BOX).fonts) == 1
 
 
-def test_a_folder_of_fonts_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"fonts\.folder"):
-        FontLibrary(tmp_path / "none")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a\U00016ea1", r"'\U00016ea1'|U\+16EA1"),
+        ("a\U00011f02b", r"U\+11F02 "),
+        ("\ue900", r"U\+E900 \(private use\)"),
+        ("\ue0f5", r"U\+E0F5 \(private use\)"),
+        ("a\ufdd0", r"U\+FDD0 \(no character"),
+        ("\u0378", r"U\+0378 \(unassigned\)"),
+        ("𝠀", r"U\+1D800 SIGNWRITING HAND-FIST INDEX"),
+    ],
+)
+def test_a_character_that_no_font_has_is_refused_by_name(
+    renderer: WordRenderer, text: str, told: str
+):
+    with pytest.raises(UndrawableText, match=told):
+        draw(renderer, text)
 
 
-def test_fonts_of_the_users_own_come_first(tmp_path):
-    from writing_service.rendering.fonts import FACES
-
-    (tmp_path / "mine.woff2").write_bytes((FACES / "NotoSans-Bold.woff2").read_bytes())
-    word = WordRenderer(FontLibrary(tmp_path)).render("abc", "auto", CANVAS, BOX)
-    assert word.fonts == ("mine",)
+@pytest.mark.parametrize("text", ["\u3164", "\u115f\u1160", "\u2800", "\ufe0f", "\u180b"])
+def test_a_word_of_which_nothing_is_to_be_seen_is_refused(renderer: WordRenderer, text: str):
+    with pytest.raises(InvalidRequest, match=r"Nothing of the word is to be seen \(U\+"):
+        draw(renderer, text)
 
 
 def test_long_phrases_break_into_lines(renderer: WordRenderer):
@@ -156,21 +181,65 @@ def test_long_phrases_break_into_lines(renderer: WordRenderer):
     assert right - left > 0.5 * BOX.width
 
 
-@given(st.lists(st.sampled_from(["ab", "c", "defg"]), min_size=1, max_size=9))
-def test_breaking_loses_and_adds_nothing(words: list[str]):
-    text = " ".join(words)
-    for lines in breakings(text):
-        assert " ".join(lines) == text
-        assert all(lines)
+def test_a_sign_that_the_letters_face_lacks_comes_from_another(renderer: WordRenderer):
+    """A Tengwar letter under a Latin accent: each from its own face, none refused."""
+    assert len(renderer.render("\ue000\u0301", "auto", CANVAS, BOX).fonts) == 2
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=12))
-def test_any_text_is_drawn_or_refused(text: str):
-    renderer = WordRenderer(FontLibrary())
+def test_tengwar_vowels_stand_over_their_letters(renderer: WordRenderer):
+    letters = renderer.render("\ue010\ue013", "auto", CANVAS, BOX)
+    signed = renderer.render("\ue010\ue040\ue013\ue046", "auto", CANVAS, BOX)
+    assert len(signed.characters) == 2
+    shape = [one.box.width / one.box.height for one in letters.characters]
+    assert all(
+        one.box.width / one.box.height < s for one, s in zip(signed.characters, shape, strict=True)
+    )
+
+
+def test_characters_are_told_with_their_ink(renderer: WordRenderer):
+    word = renderer.render("学 习!", "auto", CANVAS, BOX)
+    assert [one.text for one in word.characters] == ["学", "习", "!"]
+    for one in word.characters:
+        box = one.box
+        part = word.mask[box.top : box.top + box.height, box.left : box.left + box.width]
+        assert part[0].any()
+        assert part[-1].any()
+        assert part[:, 0].any()
+        assert part[:, -1].any()
+    without = word.mask.copy()
+    for box in (one.box for one in word.characters):
+        without[box.top : box.top + box.height, box.left : box.left + box.width] = 0
+    assert not without.any()
+
+
+def test_the_characters_of_a_ligature_are_one_in_the_order_of_the_text(renderer: WordRenderer):
+    word = renderer.render("سلام", "auto", CANVAS, BOX)
+    assert [one.text for one in word.characters] == ["س", "لا", "م"]
+    lefts = [one.box.left for one in word.characters]
+    assert lefts == sorted(lefts, reverse=True)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.one_of(
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+        st.text(
+            st.characters(exclude_categories=["Cs", "Cn", "Co"], max_codepoint=0x1FFFF), max_size=5
+        ),
+        st.text(st.sampled_from("aا学ᠮक\u200d\ufe0f\u0301👩🏽\u202e -"), max_size=12),
+    ),
+    st.sampled_from(FaceKind),
+    st.sampled_from(TextDirection),
+)
+def test_any_text_leaves_ink_or_is_refused(
+    renderer: WordRenderer, text: str, face: FaceKind, direction: TextDirection
+):
     try:
-        word = checked_word(text)
-        mask = draw(renderer, word)
+        word = renderer.render(
+            checked_word(text), "auto", CANVAS, BOX, face=face, direction=direction
+        )
     except InvalidRequest:
         return
-    assert mask.shape == (CANVAS.height, CANVAS.width)
+    assert word.mask.shape == (CANVAS.height, CANVAS.width)
+    assert word.mask.any()
+    assert word.characters

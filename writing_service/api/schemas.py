@@ -12,18 +12,19 @@ from pydantic import (
 
 from writing_service.config import Guidance, Side, Steps, Weight
 from writing_service.errors import InvalidRequest
-from writing_service.rendering.scripts import checked_word
+from writing_service.rendering.words import checked_word
 from writing_service.types import ConditioningKind, ImageFormat, TextDirection, WritingRequest
 
 LARGEST_SEED = 2**63 - 1
 
 
 def _word(text: str) -> str:
-    """Pydantic wants ValueErrors."""
+    """As it was sent: the generator cleans it and tells what it dropped. Pydantic wants ValueErrors."""
     try:
-        return checked_word(text)
+        checked_word(text)
     except InvalidRequest as error:
         raise ValueError(str(error)) from None
+    return text
 
 
 def _encodable(text: str) -> str:

@@ -146,7 +146,7 @@ def _warnings(request: WritingImageRequest, result: AIGenerationResult) -> list[
 
 def _headers(request: WritingImageRequest, result: AIGenerationResult) -> dict[str, str]:
     """RFC 6266: a plain name for old clients, the word itself for all others."""
-    word = quote(request.word, safe="")
+    word = quote(result.request.word, safe="")
     suffix = request.format.value
     return {
         "X-Seed": str(result.images[0].seed),
