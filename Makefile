@@ -3,9 +3,11 @@
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
-# make gallery   draw the README's pictures again, into docs/pictures
+# make gallery   draw the pictures of the README and the docs again
 # make eval-embedded  read the held-out words back with tesseract, and draw their grid
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
+# make bench-conditioning  milliseconds for the four control images, at once and one by one
+# make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
 PYTHON ?= python3
@@ -20,7 +22,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-conditioning bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -44,6 +46,7 @@ embedded: $(RUNTIME)
 	$(BIN)/python -m training minutes=$(minutes) device=$(device)
 
 gallery: $(RUNTIME)
+	$(BIN)/python scripts/conditioning_gallery.py
 	$(BIN)/python scripts/gallery.py
 
 # Needs Debian's tesseract-ocr with chi-sim, jpn, kor, rus, deu, ell, ara, heb, hin and tha.
@@ -53,6 +56,12 @@ eval-embedded: $(RUNTIME)
 
 bench-embedded: $(RUNTIME)
 	$(BIN)/python -m benchmarks.embedded
+
+bench-conditioning: $(RUNTIME)
+	$(BIN)/python -m benchmarks.conditioning
+
+bench-strokes: $(RUNTIME)
+	$(BIN)/python -m benchmarks.strokes
 
 clean:
 	rm -rf $(VENV) build dist out logs .pytest_cache .ruff_cache .hypothesis .import_linter_cache

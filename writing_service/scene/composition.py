@@ -3,13 +3,22 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 
 from writing_service.rendering.glyphs import WordRenderer
-from writing_service.types import Box, FaceKind, Pictogram, Pixels, Scene, Size, TextDirection
+from writing_service.rendering.strokes import StrokeLibrary, with_strokes
+from writing_service.types import (
+    Box,
+    FaceKind,
+    Pictogram,
+    Pixels,
+    RenderedWord,
+    Scene,
+    Size,
+    TextDirection,
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,10 @@ _JITTER = 0.02
 class SceneComposer:
     """Composes a word and its pictogram on a canvas."""
 
-    def __init__(self, renderer: WordRenderer) -> None:
+    def __init__(self, renderer: WordRenderer, strokes: StrokeLibrary | None = None) -> None:
+        """`strokes` None is the shipped library."""
         self._renderer = renderer
+        self._strokes = strokes or StrokeLibrary()
 
     def compose(
         self,
@@ -82,9 +93,13 @@ class SceneComposer:
     ) -> Scene:
         """The same arguments give the same scene. Raises UndrawableText."""
         rng = random.Random(seed)
-        draw = partial(
-            self._renderer.render, word, language, canvas, face=face, direction=direction
-        )
+
+        def draw(box: Box) -> RenderedWord:
+            rendered = self._renderer.render(
+                word, language, canvas, box, face=face, direction=direction
+            )
+            return with_strokes(rendered, self._strokes)
+
         if pictogram is None:
             return Scene(draw(ALONE.word.on(canvas)), "alone")
         name, layout = _choose(layouts_for(canvas), rng)
