@@ -1,5 +1,7 @@
 """Every registered method of every kind: right size, repeatable, harmless, and it shows the word."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -74,9 +76,99 @@ def test_thin_and_dense_words_are_drawn(kind: ConditioningKind, method: str, wor
     assert draw(make_lone_scene(word, Size(160, 160)), kind, method).any()
 
 
-def test_there_are_two_methods_or_more_of_every_kind():
-    assert all(len(names) >= 2 for names in FAN_OUT.methods().values())
-    assert {"opencv_canny", "adaptive_canny"} <= set(FAN_OUT.methods()[ConditioningKind.CANNY])
+def test_every_classical_method_is_there():
+    assert {kind.value: set(names) for kind, names in FAN_OUT.methods().items()} == {
+        "canny": {
+            "opencv_canny",
+            "structured_edge_detection",
+            "multi_scale_canny",
+            "adaptive_canny",
+        },
+        "depth": {
+            "black_and_white_depth",
+            "stroke_thickness_depth",
+            "distance_transform_depth",
+            "morphological_depth",
+            "multi_layer_depth",
+        },
+        "segmentation": {
+            "black_and_white_segmentation",
+            "radical_segmentation",
+            "stroke_type_segmentation",
+            "color_based_segmentation",
+        },
+        "scribble": {
+            "skeletonization_scribble",
+            "morphological_simplification",
+            "vectorization_simplification",
+            "hand_drawn_simulation",
+            "multi_level_abstraction",
+            "style_aware_scribble",
+        },
+    }
+
+
+@pytest.mark.parametrize("kind", ConditioningKind)
+@pytest.mark.parametrize("word", ["学习", "слово", "हिन्दी"])
+def test_each_method_has_its_own_look(kind: ConditioningKind, word: str):
+    """Any two methods of a kind disagree on a good part of what either draws."""
+    scene = make_lone_scene(word, Size(512, 512))
+    pictures = {name: draw(scene, kind, name) for name in FAN_OUT.methods()[kind]}
+    for one, other in itertools.combinations(pictures, 2):
+        background = pictures[one][0, 0]
+        drawn = (pictures[one] != background).any(-1) | (pictures[other] != background).any(-1)
+        differing = (pictures[one] != pictures[other]).any(-1)
+        assert differing[drawn].mean() > 0.15, (one, other)
+
+
+def test_style_aware_scribble_changes_with_the_style(lone_scene: Scene):
+    styles = ("comic", "watercolor", "realistic", "ink", "traditional", "in the manner of a map")
+    pictures = {
+        np.asarray(
+            FAN_OUT.draw(
+                lone_scene, ConditioningKind.SCRIBBLE, "style_aware_scribble", 1, style
+            ).image
+        ).tobytes()
+        for style in styles
+    }
+    assert len(pictures) == len(styles)
+
+
+def test_the_hand_wavers_with_the_seed(lone_scene: Scene):
+    kind = ConditioningKind.SCRIBBLE
+    pictures = {
+        draw(lone_scene, kind, "hand_drawn_simulation", seed).tobytes() for seed in range(4)
+    }
+    assert len(pictures) == 4
+
+
+def test_the_radical_has_the_first_colour_and_later_strokes_are_nearer():
+    """By stroke data: in 明 the sun is the radical, and the moon is written after it."""
+    scene = make_lone_scene("明", Size(512, 512))
+    (character,) = scene.word.characters
+    box = character.box
+    left = (slice(None), slice(box.left, box.left + int(0.35 * box.width)))
+    right = (slice(None), slice(box.left + int(0.55 * box.width), box.left + box.width))
+    ink = scene.word.mask > 200
+    painted = draw(scene, ConditioningKind.SEGMENTATION, "radical_segmentation")
+    first = (painted == WORD_COLOURS[0]).all(-1)
+    assert first[left][ink[left]].mean() > 0.95
+    assert first[right][ink[right]].mean() < 0.05
+    depth = draw(scene, ConditioningKind.DEPTH, "multi_layer_depth")[..., 0]
+    assert np.percentile(depth[right][ink[right]], 5) > np.median(depth[left][ink[left]])
+
+
+def test_stroke_types_have_their_colours():
+    """By stroke data: 十 is a horizontal, then a vertical."""
+    scene = make_lone_scene("十", Size(512, 512))
+    painted = draw(scene, ConditioningKind.SEGMENTATION, "stroke_type_segmentation")
+    box = scene.word.characters[0].box
+    middle = (box.top + box.height // 2, box.left + box.width // 2)
+    across = painted[:, box.left + 15][scene.word.mask[:, box.left + 15] > 200]
+    down = painted[box.top + 15][scene.word.mask[box.top + 15] > 200]
+    assert (across == WORD_COLOURS[0]).all()
+    assert (down == WORD_COLOURS[1]).all()
+    assert tuple(painted[middle]) in WORD_COLOURS[:2]
 
 
 def test_near_is_white_and_the_word_stands_in_front(scene: Scene):

@@ -146,13 +146,31 @@ def enlarged(image: Mask, canvas: NDArray[Any]) -> Mask:
     return as_mask(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
+def binary(grey: Mask) -> Mask:
+    """0 below half, 255 above."""
+    return as_mask(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1])
+
+
 def ring(mask: Mask) -> Mask:
     """255 on the strokes and on the quiet ring around them, else 0."""
     coarse = on_grid(mask)
     distance = cv2.distanceTransform(as_mask(coarse < 32), cv2.DIST_L2, 3)
     # One pixel more than the ring's width makes good what enlarging rounds away.
     near = as_mask(distance <= RING * unit(coarse) + 1) * np.uint8(255)
-    return as_mask(cv2.threshold(enlarged(near, mask), 127, 255, cv2.THRESH_BINARY)[1])
+    return binary(enlarged(near, mask))
+
+
+def nearest(values: NDArray[Any], known: Mask) -> NDArray[Any]:
+    """Each pixel takes the value of the nearest known one (`known` is 0 or 1); 0 where none is known."""
+    if not known.any():
+        return np.zeros_like(values)
+    _, numbers = cv2.distanceTransformWithLabels(
+        1 - known, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    number = np.asarray(numbers, np.int32)
+    by_number = np.zeros(int(number.max()) + 1, values.dtype)
+    by_number[number[known > 0]] = values[known > 0]
+    return by_number[number]
 
 
 def opaque(backdrop: Pixels) -> Mask:

@@ -7,6 +7,7 @@ real colours, so that a network can be taught to paint them. Any two colours of 
 at least 55 apart in RGB; word and ring keep 70 from everything else.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,14 +19,18 @@ from PIL import Image
 from writing_service.conditioning.base import (
     ConditioningGenerator,
     as_mask,
+    enlarged,
     ink,
+    nearest,
     on_grid,
     opaque,
     pixels,
     ring,
 )
+from writing_service.conditioning.directions import pixel_types
+from writing_service.conditioning.parts import Part, Parts, parts_of
 from writing_service.conditioning.registry import MethodRegistry
-from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord
+from writing_service.types import ConditioningKind, Mask, Pixels, RenderedWord, StrokeType
 
 METHODS = MethodRegistry(ConditioningKind.SEGMENTATION)
 
@@ -67,6 +72,8 @@ PALETTE = (BACKGROUND, QUIET_RING, *WORD_COLOURS, *SUBJECT_COLOURS)
 
 _BACKGROUND, _RING, _WORD = 0, 1, 2
 _SUBJECT = _WORD + len(WORD_COLOURS)
+_TYPE_CLASSES = {one: _WORD + number for number, one in enumerate(StrokeType)}
+
 _LEVELS = 32
 _SAMPLES = 1500
 
@@ -91,6 +98,31 @@ def color_based_segmentation(glyph: RenderedWord, *, parts: int = 3) -> Image.Im
         classes = np.concatenate([[_BACKGROUND], groups + _WORD]).astype(np.uint8)
         return Image.fromarray(painted(classes[np.asarray(labels, np.int32)]))
     return Image.fromarray(painted(_cut(solid, parts)))
+
+
+@METHODS.register_for(scripts=("Han",))
+def radical_segmentation(glyph: RenderedWord) -> Image.Image:
+    """The radicals as the first class, every other component of a character as one of its own.
+
+    Where no stroke data is known, every character is a component.
+    """
+    word = parts_of(glyph)
+    return _by_part(glyph, word, [_component_class(part) for part in word.parts])
+
+
+@METHODS.register_for(scripts=("Han", "Hiragana", "Katakana", "Hangul"))
+def stroke_type_segmentation(glyph: RenderedWord) -> Image.Image:
+    """A class for each `StrokeType`, in the order of their definition.
+
+    Where no stroke data is known, the ink's local direction decides, and small pieces are dots.
+    """
+    word = parts_of(glyph)
+    classes = [_TYPE_CLASSES[part.type] if part.type else _BACKGROUND for part in word.parts]
+    if None not in {part.type for part in word.parts}:
+        return _by_part(glyph, word, classes)
+    told = np.array([_BACKGROUND, *classes], np.uint8)[word.labels]
+    by_direction = as_mask(_WORD + pixel_types(word.solid))
+    return _enlarged_classes(glyph, np.where(told > 0, told, by_direction), word.solid)
 
 
 class SegmentationConditioning(ConditioningGenerator):
@@ -121,12 +153,12 @@ def subject_classes(backdrop: Pixels) -> Mask:
     Only meaningful where the subject is; elsewhere some class.
     """
     coarse = on_grid(backdrop)
-    nearest = _nearest_classes(coarse)
+    own = _nearest_classes(coarse)
     voters = cv2.threshold(coarse[..., 3], 127, 255, cv2.THRESH_BINARY)[1]
     reach = 2 * pixels(3, coarse) + 1
-    winners, most = nearest.copy(), np.zeros(nearest.shape, np.int16)
-    for number in np.flatnonzero(np.bincount(nearest[np.asarray(voters) > 0])):
-        votes = as_mask((nearest == number) & (np.asarray(voters) > 0))
+    winners, most = own.copy(), np.zeros(own.shape, np.int16)
+    for number in np.flatnonzero(np.bincount(own[np.asarray(voters) > 0])):
+        votes = as_mask((own == number) & (np.asarray(voters) > 0))
         count = np.asarray(cv2.boxFilter(votes, cv2.CV_16S, (reach, reach), normalize=False))
         winners[count > most] = number
         np.maximum(most, count, out=most)
@@ -153,6 +185,36 @@ def _class_table() -> NDArray[np.uint8]:
 def _lab(colours: NDArray[Any]) -> NDArray[np.float32]:
     single = colours.astype(np.float32)
     return np.asarray(cv2.cvtColor(single, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _component_class(part: Part) -> int:
+    if part.radical:
+        return _WORD
+    # Where nothing is known of radicals, the first class is as good as any other.
+    others = len(WORD_COLOURS) - 1
+    return _WORD + (
+        part.component % len(WORD_COLOURS) if part.type is None else 1 + part.component % others
+    )
+
+
+def _by_part(glyph: RenderedWord, word: Parts, classes: Sequence[int]) -> Image.Image:
+    table = np.array([_BACKGROUND, *classes], np.uint8)
+    return _enlarged_classes(glyph, table[word.labels], word.solid)
+
+
+def _enlarged_classes(glyph: RenderedWord, classes: Mask, solid: Mask) -> Image.Image:
+    """Classes of the grid's ink on all ink of the canvas, each boundary smooth.
+
+    Ink that the grid does not have takes the class of the nearest that it has.
+    """
+    wide = nearest(classes, solid)
+    best = np.zeros_like(glyph.mask)
+    winners = np.full_like(glyph.mask, _WORD)
+    for number in np.unique(classes[solid > 0]):
+        share = enlarged(as_mask(wide == number) * np.uint8(255), glyph.mask)
+        cv2.copyTo(np.full_like(winners, number), as_mask(share > best), winners)
+        np.maximum(best, share, out=best)
+    return Image.fromarray(painted(winners * ink(glyph.mask)))
 
 
 def _cut(solid: Mask, parts: int) -> Mask:
