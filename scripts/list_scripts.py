@@ -1,4 +1,4 @@
-"""Write docs/scripts.md: every script of Unicode, whether it is drawn, and by which face.
+"""Write docs/scripts.md: every script of Unicode, whether it is drawn, and by which face; and draw some.
 
     python scripts/list_scripts.py
 
@@ -11,11 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.glyphs import WordRenderer
 from writing_service.rendering.scripts import INVENTED, NEUTRAL, script_of
 from writing_service.rendering.system_fonts import NoSystemFonts
+from writing_service.types import Box, FaceKind, Size, TextDirection
 
-TARGET = Path(__file__).parent.parent / "docs" / "scripts.md"
+DOCS = Path(__file__).parent.parent / "docs"
+TARGET, SPECIMEN = DOCS / "scripts.md", DOCS / "pictures" / "scripts.webp"
 
 DRAWN = 0.2
 """Of a script's characters, so that it counts as drawn: a few strays in a font of symbols do not. Han, Hiragana
@@ -37,10 +42,23 @@ class Row:
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the table and the specimen."""
+    specimen().save(SPECIMEN, quality=80)
     rows = [row_of(script, characters) for script, characters in sorted(repertoires().items())]
     unicode_rows = [row for row in rows if row.script not in INVENTED]
     TARGET.write_text("\n".join(page(unicode_rows, [r for r in rows if r.script in INVENTED])))
+
+
+def specimen() -> Image.Image:
+    """Words edge to edge, eight in a row."""
+    renderer = WordRenderer(LIBRARY)
+    cell = Size(176, 176)
+    whole = Image.new("RGB", (8 * cell.width, -(-len(WORDS) // 8) * cell.height), "white")
+    for number, (word, face, direction) in enumerate(WORDS):
+        room = Box(12, 12, cell.width - 24, cell.height - 24)
+        drawn = renderer.render(word, "auto", cell, room, face=face, direction=direction)
+        whole.paste(drawn.image, (number % 8 * cell.width, number // 8 * cell.height))
+    return whole
 
 
 def repertoires() -> dict[str, list[str]]:
@@ -73,6 +91,7 @@ def page(rows: list[Row], invented: list[Row]) -> Iterator[str]:
         "what nothing draws is refused by name, never drawn as a box.\n"
     )
     yield "This page is written by `scripts/list_scripts.py`.\n"
+    yield "![Words in many scripts](pictures/scripts.webp)\n"
     yield from table(rows)
     yield "\nBy the private-use points of the ConScript Unicode Registry:\n"
     yield from table(invented)
@@ -86,6 +105,51 @@ def table(rows: list[Row]) -> Iterator[str]:
         told = "yes" if row.drawn else "no"
         yield f"| {row.script.replace('_', ' ')} | {told} | {row.covered} of {row.total} | {row.face} |"
 
+
+_PLAIN = (FaceKind.SANS, TextDirection.AUTO)
+WORDS = (
+    *(
+        (word, *_PLAIN)
+        for word in [
+            "学习",
+            "さくら",
+            "사랑",
+            "العربية",
+            "हिन्दी",
+            "ภาษา",
+            "ភាសា",
+            "བོད་ཡིག",
+            "მზე",
+            "հաց",
+            "ቋንቋ",
+            "தமிழ்",
+            "తెలుగు",
+            "ಕನ್ನಡ",
+            "മലയാളം",
+            "සිංහල",
+            "မြန်မာ",
+            "ລາວ",
+            "ᠮᠣᠩᠭᠣᠯ",
+            "ᏣᎳᎩ",
+            "ᐃᓄᒃᑎᑐᑦ",
+            "ⵜⴰⵎⴰⵣⵉⵖⵜ",
+            "ߒߞߏ",
+            "ꦗꦮ",
+            "ᚱᚢᚾᚨ",
+            "𓂀𓆣",
+            "𒀭𒈗",
+            "𐌰𐍄𐍄𐌰",
+            "👩\u200d🚀🐈",
+        ]
+    ),
+    ("\ue000\ue040\ue014\ue046\ue010", *_PLAIN),  # Tengwar
+    ("\ue089\ue0a1\ue08c", *_PLAIN),  # Cirth
+    ("\uf8e4\uf8d7\uf8dc\uf8d0\uf8db", *_PLAIN),  # Klingon
+    *((word, FaceKind.SERIF, TextDirection.AUTO) for word in ("Word", "слово", "سلام")),
+    *((word, FaceKind.BRUSH, TextDirection.AUTO) for word in ("学习", "さくら", "사랑")),
+    *((word, FaceKind.SANS, TextDirection.VERTICAL) for word in ("カメラ「猫」", "学而时习之")),
+)
+"""In sans; by ConScript; in serif; in brush; downwards."""
 
 LANGUAGES = {"Hiragana": "ja", "Katakana": "ja", "Hangul": "ko"}
 """Where the face of the CJK package depends on it."""

@@ -17,11 +17,12 @@ from training.art import STYLES, paint
 from training.captions import captions
 from training.words import random_word
 from writing_service.conditioning.fan_out import ConditioningFanOut, build_fan_out
+from writing_service.config import load_settings
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
-from writing_service.types import ConditioningKind, Pictogram, Scene, Size
+from writing_service.types import ConditioningKind, FaceKind, Pictogram, Scene, Size, TextDirection
 
 KINDS = tuple(ConditioningKind)
 PLANES = 7
@@ -87,12 +88,12 @@ class SampleMaker:
         word, language = random_word(rng)
         concept = rng.randrange(len(self.pictograms.names())) if rng.random() > 0.08 else -1
         style = rng.randrange(len(STYLES))
-        scene = self._scene(word, language, concept, size, rng)
+        scene = self._scene(word, language, concept, STYLES[style], size, rng)
         name = self.pictograms.names()[concept] if concept >= 0 else ""
         meanings = [name, *self.pictograms.keywords_of(name)[:4]] if name else [""]
         return Sample(
             target=np.moveaxis(paint(scene, STYLES[style], self._look(style, rng)), -1, 0),
-            controls=draw_controls(self.fan_out, scene, rng.getrandbits(31)),
+            controls=draw_controls(self.fan_out, scene, rng.getrandbits(31), STYLES[style]),
             captions=captions(word, scene.word.script, meanings, STYLES[style], rng),
             style=style,
             concept=concept,
@@ -102,19 +103,32 @@ class SampleMaker:
         return rng.choice(self.looks[STYLES[style]]) if self.looks else rng.getrandbits(31)
 
     def _scene(
-        self, word: str, language: str, concept: int, size: Size, rng: random.Random
+        self, word: str, language: str, concept: int, style: str, size: Size, rng: random.Random
     ) -> Scene:
+        """Mostly in the style's own face, and across; now and then in any, and downwards."""
         art = None
         if concept >= 0:
             art = _varied(self.pictograms.named(self.pictograms.names()[concept]), rng)
-        return self.composer.compose(word, language, size, art, rng.getrandbits(31))
+        face = self._faces[style] if rng.random() < 0.8 else rng.choice(tuple(FaceKind))
+        direction = TextDirection.VERTICAL if rng.random() < 0.08 else TextDirection.AUTO
+        return self.composer.compose(
+            word, language, size, art, rng.getrandbits(31), face=face, direction=direction
+        )
+
+    @cached_property
+    def _faces(self) -> Mapping[str, FaceKind]:
+        styles = load_settings().ai_generation.styles
+        return {name: styles[name].face for name in STYLES}
 
 
-def draw_controls(fan_out: ConditioningFanOut, scene: Scene, seed: int) -> NDArray[np.uint8]:
+def draw_controls(
+    fan_out: ConditioningFanOut, scene: Scene, seed: int, style: str
+) -> NDArray[np.uint8]:
     """All four control images of a scene by methods that the seed picks: (7, H, W) uint8."""
-    methods: Mapping[ConditioningKind, str] = fan_out.choose_methods({}, {}, seed)
+    methods = fan_out.choose_methods({}, {}, seed, style, scene.word.script)
     planes = {
-        kind: np.asarray(fan_out.draw(scene, kind, methods[kind], seed).image) for kind in KINDS
+        kind: np.asarray(fan_out.draw(scene, kind, methods[kind], seed, style).image)
+        for kind in KINDS
     }
     segmentation = np.moveaxis(planes[ConditioningKind.SEGMENTATION], -1, 0)
     return np.stack(

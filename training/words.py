@@ -40,7 +40,10 @@ _REAL = {
     "ru": "вода огонь луна книга сердце дерево цветок друг еда кошка собака небо море школа жизнь",
     "la": "river house love study tree moon Stern Haus Wasser Feuer amor libro sol luna gato perro maison fleur vie Liebe Buch "
     "eau dream star music time hope écouter mañana Straße größer çiçek łódź",
+    "others": "მზე სახლი წყალი հաց տուն ջուր ቤት ውሃ ፀሐይ জল বই ফুল நீர் மரம் பூ నీరు పువ్వు ನೀರು ಮರ വെള്ളം ജലം ජලය මල ရေ ပန်း ນ້ຳ ດອກໄມ້ ទឹក ផ្ទះ "
+    "ཆུ་ མེ་ཏོག ᠮᠣᠷᠢ ᠤᠰᠤ ᎠᎹ ᏣᎳᎩ ᓄᓇ ⴰⵎⴰⵏ ߖߌ ᚠᛖᚺᚢ 𐌰𐍄𐍄𐌰 ꦧꦚꦸ ਪਾਣੀ ਫੁੱਲ પાણી ଜଳ 😀 🌸 ★ 42 3月",
 }
+"""By language; "others" are of many scripts."""
 
 _LETTERS = {
     "ko": ("가", "힣"),
@@ -53,15 +56,17 @@ _LETTERS = {
     "la": ("a", "z"),
 }
 
-_SCRIPTS = ("zh", "ja", "ko", "ar", "he", "hi", "th", "el", "ru", "la")
-_WEIGHTS = (38, 12, 8, 8, 4, 7, 4, 4, 6, 9)
+_SCRIPTS = ("zh", "ja", "ko", "ar", "he", "hi", "th", "el", "ru", "la", "others")
+_WEIGHTS = (36, 11, 8, 8, 4, 7, 4, 4, 6, 8, 5)
 
 
 def random_word(rng: random.Random) -> tuple[str, str]:
     """A word and its language; four in ten are random strings of the script's letters."""
     language = rng.choices(_SCRIPTS, _WEIGHTS)[0]
     word = (
-        _random_string(language, rng) if rng.random() < 0.4 else rng.choice(_REAL[language].split())
+        _random_string(language, rng)
+        if rng.random() < 0.4 and language != "others"
+        else rng.choice(_REAL[language].split())
     )
     held_out = {entry[0] for entry in HELD_OUT}
     return random_word(rng) if word in held_out else (_cased(word, language, rng), _code(language))
@@ -88,4 +93,4 @@ def _cased(word: str, language: str, rng: random.Random) -> str:
 
 
 def _code(language: str) -> str:
-    return "auto" if language == "la" else language
+    return "auto" if language in ("la", "others") else language
