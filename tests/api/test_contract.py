@@ -13,7 +13,7 @@ import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.api.server import serving
 from tests.fakes import fake_app
@@ -91,6 +91,55 @@ def test_a_word_alone_is_enough_and_every_key_is_there(client: httpx.Client):
     assert body["generation_metadata"]["style"] == "comic"
     assert picture(body["generated_image_base64"]).size == (512, 512)
     assert body["images_base64"] == [body["generated_image_base64"]]
+
+
+def test_every_classical_method_is_reached_by_its_name_and_learned_ones_tell_what_they_need():
+    names = ("hed_edge_detection", "ai_depth_estimation", "ai_segmentation")
+    off = [f"ai_generation.detectors.{name}=null" for name in names]
+    with serving(fake_app(None, *off)) as client:
+        status = client.get("/api/writing/status").json()["result"]
+        listed = status["conditioning_methods"]
+        assert [len(listed[kind]) for kind in ("canny", "depth", "segmentation", "scribble")] == [
+            4,
+            5,
+            4,
+            6,
+        ]
+        assert set(status["missing_conditioning_methods"]) == set(names)
+        for kind, name in [(kind, name) for kind, known in listed.items() for name in known]:
+            asked = small(conditioning_methods={kind: name}, include_conditioning_images=True)
+            body = client.post(JSON, json=asked).json()
+            assert set(body["conditioning_images_base64"][kind]) == {name}
+            assert body["generation_metadata"]["conditioning_methods_used"][kind] == [name]
+        refused = client.post(JSON, json=small(conditioning_methods={"depth": names[1]}))
+        assert refused.status_code == 422
+        assert "switched off" in refused.json()["error"]
+
+
+def test_a_word_may_run_downwards(client: httpx.Client):
+    def shape(direction: str) -> tuple[int, int]:
+        asked = small(
+            height=128, text_direction=direction, include_conditioning_images=True, pictogram="off"
+        )
+        plain = picture(client.post(JSON, json=asked).json()["base_image_base64"])
+        left, top, right, bottom = ImageOps.invert(plain.convert("L")).getbbox() or (0, 0, 0, 0)
+        return right - left, bottom - top
+
+    across, down = shape("horizontal"), shape("vertical")
+    assert across[0] > across[1]
+    assert down[0] < down[1]
+    refused = client.post(JSON, json=small(text_direction="diagonal"))
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["field"] == "text_direction"
+
+
+def test_the_metadata_says_where_the_strokes_come_from(client: httpx.Client):
+    def used(word: str, language: str) -> dict[str, str]:
+        body = client.post(JSON, json=small(word=word, language=language)).json()
+        return body["generation_metadata"]["stroke_data_used"]
+
+    assert used("学a", "auto") == {"学": "hanzi-writer-data", "a": "pixels"}
+    assert used("学", "japanese") == {"学": "kanjivg"}
 
 
 def test_everything_that_can_be_included(client: httpx.Client):
