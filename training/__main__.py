@@ -20,11 +20,12 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from training.art import STYLES
 from training.captions import caption_corpus
 from training.control import train_control_embedding
-from training.diffusion import Networks, connect, train_diffusion
+from training.diffusion import Networks, Serving, connect, train_diffusion
+from training.encoded import EncodedPool
 from training.export import export
 from training.pool import SamplePool, fill, open_pool, save_index, wait_for
 from training.samples import FEW_LOOKS, KINDS, SampleMaker
-from training.text import train_text
+from training.text import tokenize, train_text
 from training.tokenizer import load_tokenizer, train_tokenizer
 from training.vae import normalise_latents, train_decoder, train_vae
 from writing_service.config import load_settings
@@ -56,6 +57,11 @@ class Plan:
     samples: int = 4000
     workers: int = os.cpu_count() or 1
     batch: int = 24
+    """Of the diffusion, in crops' areas; whole pictures of 512² count four."""
+    crops: int = 8
+    """Of the VAE, a batch; text and control take eight times as many, and as many."""
+    cropped: float = 0.38
+    """Share of the diffusion's time, at its beginning, that trains on crops."""
     seed: int = 0
     few_looks: float = 0.35
     """Share of the diffusion's time, at its end, that keeps to two looks a style; 0 for a long training."""
@@ -91,18 +97,22 @@ def run(plan: Plan) -> None:
     tokenizer, vae, networks = (begin if fresh else take_up)(plan, pool, device)
     minutes = plan.minutes * (SHARES["diffusion"] if fresh else 1.0)
 
+    serving = serving_conditions(tokenizer)
+
     def train(samples: SamplePool, until: float) -> Networks:
+        embedding = networks.controlnet.controlnet_cond_embedding.to(device).requires_grad_(False)
+        file = plan.folder / f"encoded-{samples.name}.pt" if device.type == "cpu" else None
+        store = EncodedPool(samples, vae.to(device), embedding, tokenizer, device, file)
         return train_diffusion(
-            samples,
-            vae.to(device),
-            tokenizer,
+            store,
             networks,
             plan.folder,
             minutes,
             device,
             plan.batch,
-            *style_conditions(),
-            until=until,
+            plan.cropped,
+            serving,
+            until,
         )
 
     trained = train(pool, 1 - plan.few_looks)
@@ -110,8 +120,9 @@ def run(plan: Plan) -> None:
         maker = SampleMaker(plan.seed + 1, FEW_LOOKS)
         trained = train(draw_samples(plan, device, "few-looks", plan.samples // 3, maker), 1.0)
     finished = train_decoder(
-        vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, max(4, plan.batch // 3)
+        vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, plan.crops
     )
+    pool.close()
     size = export(plan.output, finished, tokenizer, trained)
     logger.info("%s: %.1f MiB", plan.output, size / 2**20)
 
@@ -119,13 +130,14 @@ def run(plan: Plan) -> None:
 def draw_samples(
     plan: Plan, device: torch.device, name: str, samples: int, maker: SampleMaker
 ) -> SamplePool:
-    """A pool that fills while training goes on; on a CPU, where both would want the same cores, before."""
+    """A pool that fills, and is renewed, while training goes on; on a CPU, where both would want the same
+    cores, it is filled before."""
     places = {
         size: (max(16, int(samples * share)), often) for size, (share, often) in SIZES.items()
     }
     data = plan.folder / name if device.type == "cpu" else None
     pool = open_pool(name, places, device, data)
-    filling = fill(pool, plan.workers, maker)
+    filling = fill(pool, plan.workers, maker, endless=data is None)
     if data:
         filling.join()
         save_index(pool, data)
@@ -139,13 +151,11 @@ def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
     minutes = {stage: share * plan.minutes for stage, share in SHARES.items()}
     finished = plan.folder / "vae"
     if not finished.exists():
-        vae = train_vae(pool, plan.folder, minutes["vae"], device, batch=max(4, plan.batch // 3))
+        vae = train_vae(pool, plan.folder, minutes["vae"], device, batch=plan.crops)
         normalise_latents(vae, pool, device)
         vae.save_pretrained(finished)
-    encoders = train_text(pool, tokenizer, plan.folder, minutes["text"], device, plan.batch)
-    controlnet = train_control_embedding(
-        pool, plan.folder, minutes["control"], device, max(4, plan.batch // 4)
-    )
+    encoders = train_text(pool, tokenizer, plan.folder, minutes["text"], device, 8 * plan.crops)
+    controlnet = train_control_embedding(pool, plan.folder, minutes["control"], device, plan.crops)
     return (
         tokenizer,
         AutoencoderKL.from_pretrained(finished),
@@ -187,11 +197,12 @@ def prepare_tokenizer(folder: Path) -> CLIPTokenizer:
     return load_tokenizer(saved)
 
 
-def style_conditions() -> tuple[np.ndarray, list[str]]:
-    """The service's ControlNet weights, (styles, 4), and negative prompts, by style."""
+def serving_conditions(tokenizer: CLIPTokenizer) -> Serving:
+    """From the service's own settings."""
     styles = load_settings().ai_generation.styles
     weights = [[styles[name].controlnet_weights[kind] for kind in KINDS] for name in STYLES]
-    return np.array(weights), [styles[name].negative_prompt for name in STYLES]
+    negatives = tokenize(tokenizer, [styles[name].negative_prompt for name in STYLES])
+    return Serving(np.array(weights), negatives)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ On a GPU everything lives in its memory; on a CPU the pool is a folder of memory
 later run opens again.
 """
 
+import itertools
 import json
 import multiprocessing
+import queue
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -23,7 +25,7 @@ from writing_service.types import Size
 
 @dataclass(eq=False)
 class Bucket:
-    """All samples of one size; the first `count` places are filled."""
+    """All samples of one size, `added` so far; when every place is taken, the oldest makes room."""
 
     size: Size
     images: torch.Tensor
@@ -31,31 +33,51 @@ class Bucket:
     captions: list[tuple[str, str]]
     styles: list[int]
     concepts: list[int]
-    count: int = 0
+    added: int = 0
 
     @property
     def capacity(self) -> int:
         """Places."""
         return self.images.shape[0]
 
+    @property
+    def count(self) -> int:
+        """Places that are filled: the first ones."""
+        return min(self.added, self.capacity)
+
     def add(self, sample: Sample) -> None:
         """Store in the next place."""
-        place = self.count
+        place = self.added % self.capacity
         self.images[place].copy_(torch.from_numpy(sample.target))
         self.controls[place].copy_(torch.from_numpy(sample.controls))
         self.captions[place] = sample.captions
         self.styles[place] = sample.style
         self.concepts[place] = sample.concept
-        self.count += 1
+        self.added += 1
 
 
 @dataclass(eq=False)
 class SamplePool:
-    """The buckets, largest share first, and how often a batch is drawn from each."""
+    """The buckets, largest share first, and how often a batch is drawn from each.
+
+    `waiting` are samples that would take the place of older ones, with their bucket's index.
+    """
 
     name: str
     buckets: list[Bucket]
     shares: list[float]
+    waiting: queue.SimpleQueue[tuple[int, Sample]] = field(default_factory=queue.SimpleQueue)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def close(self) -> None:
+        """No further samples are wanted."""
+        self.closed.set()
+
+    def absorb(self) -> None:
+        """Let what waits take the oldest places: at a moment when nobody counts on what is there."""
+        for _ in range(self.waiting.qsize()):
+            index, sample = self.waiting.get()
+            self.buckets[index].add(sample)
 
     def pick_bucket(self, generator: np.random.Generator) -> Bucket:
         """A bucket by its share, among those that hold anything."""
@@ -75,9 +97,14 @@ def open_pool(
     return SamplePool(name, buckets, [share for _, share in plan.values()])
 
 
-def fill(pool: SamplePool, workers: int, maker: SampleMaker) -> threading.Thread:
-    """Fill from worker processes, in a thread, until every bucket is full; sizes come interleaved."""
-    thread = threading.Thread(target=_fill, args=(pool, workers, maker), daemon=True)
+def fill(
+    pool: SamplePool, workers: int, maker: SampleMaker, endless: bool = False
+) -> threading.Thread:
+    """Fill from worker processes, in a thread, until every bucket is full; sizes come interleaved.
+
+    `endless` goes on with samples that wait to be absorbed.
+    """
+    thread = threading.Thread(target=_fill, args=(pool, workers, maker, endless), daemon=True)
     thread.start()
     return thread
 
@@ -94,14 +121,18 @@ def save_index(pool: SamplePool, folder: Path) -> None:
         _index_file(folder, bucket.size).write_text(json.dumps(index, ensure_ascii=False))
 
 
-def _fill(pool: SamplePool, workers: int, maker: SampleMaker) -> None:
+def _fill(pool: SamplePool, workers: int, maker: SampleMaker, endless: bool) -> None:
     context = multiprocessing.get_context("forkserver")
     with (
         tempfile.TemporaryDirectory(dir=_memory_folder()) as scratch,
         context.Pool(workers, _start_worker, (maker, Path(scratch))) as processes,
     ):
-        for index, sample in processes.imap_unordered(_make, _numbers(pool)):
-            pool.buckets[index].add(sample.read())
+        for index, sample in processes.imap_unordered(_make, _numbers(pool, endless)):
+            bucket = pool.buckets[index]
+            if bucket.added < bucket.capacity:
+                bucket.add(sample.read())
+            else:
+                pool.waiting.put((index, sample.read()))
 
 
 def _memory_folder() -> str | None:
@@ -125,14 +156,17 @@ class _Parcel:
         return Sample(pixels[:3], pixels[3:], self.captions, self.style, self.concept)
 
 
-def _numbers(pool: SamplePool) -> Iterator[tuple[int, int, Size]]:
+def _numbers(pool: SamplePool, endless: bool) -> Iterator[tuple[int, int, Size]]:
     """(bucket, sample number, size); waits while the workers are far ahead of the pool."""
     places = [i for i, b in enumerate(pool.buckets) for _ in range(b.capacity - b.count)]
-    first = sum(bucket.count for bucket in pool.buckets)
-    np.random.default_rng(first).shuffle(places)
-    for sent, index in enumerate(places):
-        while first + sent - sum(bucket.count for bucket in pool.buckets) > 256:
-            time.sleep(0.05)
+    first = sum(bucket.added for bucket in pool.buckets)
+    generator = np.random.default_rng(first)
+    generator.shuffle(places)
+    rounds = itertools.cycle(generator.permutation(len(places)).tolist()) if endless else ()
+    for sent, index in enumerate(itertools.chain(places, (places[turn] for turn in rounds))):
+        while first + sent - sum(bucket.added for bucket in pool.buckets) > 256:
+            if pool.closed.wait(0.05):
+                return
         yield index, first + sent, pool.buckets[index].size
 
 
@@ -170,7 +204,7 @@ def _open_bucket(size: Size, places: int, device: torch.device, folder: Path | N
     bucket = Bucket(size, images, controls, [("", "")] * places, [0] * places, [0] * places)
     if _index_file(folder, size).exists():
         index = json.loads(_index_file(folder, size).read_text())
-        bucket.count, bucket.styles = index["count"], index["styles"]
+        bucket.added, bucket.styles = index["count"], index["styles"]
         bucket.captions = [tuple(pair) for pair in index["captions"]]
         bucket.concepts = index["concepts"]
     return bucket

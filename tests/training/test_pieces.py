@@ -2,6 +2,7 @@
 
 import copy
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,16 @@ from torch import nn
 
 from training import progress
 from training.captions import captions
-from training.diffusion import Networks, Window
+from training.diffusion import Networks
+from training.encoded import EncodedPool, Window
 from training.export import export
 from training.models import build_controlnet, build_text_encoders, build_vae
 from training.optimizer import MatrixOptimizer
+from training.pool import fill, open_pool
 from training.progress import Stage
 from training.samples import FEW_LOOKS, PLANES, SampleMaker
 from training.tokenizer import load_tokenizer, train_tokenizer
-from training.vae import PrincipalComponents
+from training.vae import PrincipalComponents, encode
 from training.words import HELD_OUT, random_word
 from writing_service.config import CacheSettings, load_settings
 from writing_service.diffusion.gpu import GPUManager
@@ -124,14 +127,50 @@ def test_components_keep_colours():
     assert (rebuilt - colours).abs().max() < 0.05
 
 
-def test_a_window_cuts_pictures_and_latents_alike():
-    window = Window(32, 16, Size(64, 48))
-    picture = torch.arange(128 * 128).view(1, 128, 128)
-    assert window.of(picture).shape == (1, 48, 64)
-    assert int(window.of(picture)[0, 0, 0]) == 32 * 128 + 16
+def test_a_window_in_pixels_cuts_latents():
     latents = torch.arange(64).view(1, 8, 8)
-    assert window.of_latents(latents).shape == (1, 3, 4)
-    assert int(window.of_latents(latents)[0, 0, 0]) == 2 * 8 + 1
+    window = Window(32, 16, Size(64, 48))
+    assert window.of(latents).shape == (1, 3, 4)
+    assert int(window.of(latents)[0, 0, 0]) == 2 * 8 + 1
+
+
+def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded():
+    """The oldest sample makes room; what the networks are given is always of the sample in its place."""
+    size = Size(64, 64)
+    pool = open_pool("a", {size: (20, 1.0)}, torch.device("cpu"))
+    maker = SampleMaker(3)
+    for number in range(20):
+        pool.buckets[0].add(maker.make(number, size))
+    vae, embedding = build_vae().eval(), build_controlnet().controlnet_cond_embedding
+    tokenizer = train_tokenizer(["a cat", "a dog"])
+    store = EncodedPool(pool, vae, embedding, tokenizer, torch.device("cpu"), None)
+    store.update()
+    late = maker.make(99, size)
+    pool.waiting.put((0, late))
+    assert pool.buckets[0].added == 20
+    store.update()
+    assert (pool.buckets[0].added, pool.buckets[0].count) == (21, 20)
+    np.testing.assert_array_equal(pool.buckets[0].images[0], late.target)
+    batch = store.pick(np.random.default_rng(0), 8, cropped=False)
+    expected = encode(vae, pool.buckets[0].images[batch.places], torch.device("cpu"))
+    torch.testing.assert_close(batch.latents, expected, atol=0.05, rtol=0.05)
+    assert batch.tokens.shape == (len(batch.places), 77)
+    sights = store.sights(batch, torch.tensor([1, 0]), torch.tensor([3, 0]))
+    assert sights.shape == (2, 96, 4, 4)
+
+
+def test_an_endless_pool_goes_on_where_it_is_full():
+    size = Size(64, 64)
+    pool = open_pool("a", {size: (4, 1.0)}, torch.device("cpu"))
+    filling = fill(pool, 1, SampleMaker(1), endless=True)
+    deadline = time.monotonic() + 30
+    while pool.waiting.qsize() < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert pool.waiting.qsize() >= 3
+    assert pool.buckets[0].added == 4
+    pool.close()
+    filling.join(30)
+    assert not filling.is_alive()
 
 
 def test_the_tokenizer_survives_saving_and_reads_any_script(tmp_path: Path):
