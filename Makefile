@@ -43,7 +43,7 @@ serve: $(RUNTIME)
 minutes ?= 90
 device ?= cpu
 embedded: $(RUNTIME)
-	$(BIN)/python -m training minutes=$(minutes) device=$(device)
+	$(BIN)/python -m training minutes=$(minutes) device=$(device) $(ARGS)
 
 gallery: $(RUNTIME)
 	$(BIN)/python scripts/conditioning_gallery.py

@@ -9,6 +9,7 @@ import os
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,6 +63,8 @@ class Plan:
     """Of the VAE, a batch; text and control take eight times as many, and as many."""
     cropped: float = 0.38
     """Share of the diffusion's time, at its beginning, that trains on crops."""
+    renew: bool = True
+    """On a GPU: let new samples take the places of old ones while it trains."""
     seed: int = 0
     few_looks: float = 0.35
     """Share of the diffusion's time, at its end, that keeps to two looks a style; 0 for a long training."""
@@ -71,10 +74,14 @@ class Plan:
     """A checkpoint to train further, instead of nothing."""
 
 
+_READ = {bool: lambda text: text.casefold() in ("true", "1", "yes"), type(Path()): Path}
+"""How values are read whose type does not do it alone."""
+
+
 def parse(arguments: list[str]) -> Plan:
     """`key=value` each; raises SystemExit with the known keys on any other."""
     plan = Plan()
-    types = {field.name: type(getattr(plan, field.name)) for field in fields(Plan)}
+    types: dict[str, Any] = {field.name: type(getattr(plan, field.name)) for field in fields(Plan)}
     for argument in arguments:
         key, _, value = argument.partition("=")
         if key not in types:
@@ -83,7 +90,7 @@ def parse(arguments: list[str]) -> Plan:
             )
         plan = replace(
             plan,
-            **{key: Path(value) if isinstance(getattr(plan, key), Path) else types[key](value)},
+            **{key: _READ.get(types[key], types[key])(value)},
         )
     return plan
 
@@ -137,7 +144,7 @@ def draw_samples(
     }
     data = plan.folder / name if device.type == "cpu" else None
     pool = open_pool(name, places, device, data)
-    filling = fill(pool, plan.workers, maker, endless=data is None)
+    filling = fill(pool, plan.workers, maker, endless=data is None and plan.renew)
     if data:
         filling.join()
         save_index(pool, data)

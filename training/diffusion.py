@@ -229,15 +229,16 @@ def _controls(
 ) -> Controls:
     """Weights as the service would send them: the style's own four, two of them, one alone, a few none."""
     number = len(shown.styles)
-    weights = serving.weights[shown.styles] * generator.uniform(0.6, 1.3, (number, len(KINDS)))
     # The same number of pairs in every batch of a size: convolutions are planned anew for each new shape.
-    ranks = (generator.permutation(number) + 0.5) / number
-    for row in np.flatnonzero(ranks < ALL_FOUR[0]):
-        kept = generator.permutation(len(KINDS))[: 1 if ranks[row] < ONE_ALONE else 2]
-        alone = np.zeros(len(KINDS))
-        alone[kept] = generator.uniform(0.4, 1.8, len(kept))
-        weights[row] = alone
-    weights[ranks > ALL_FOUR[1]] = 0
+    share = ((generator.permutation(number) + 0.5) / number)[:, None]
+    order = generator.random((number, len(KINDS))).argsort(axis=1)
+    chosen = order < np.where(share < ONE_ALONE, 1, 2)
+    weights = np.where(
+        share < ALL_FOUR[0],
+        chosen * generator.uniform(0.4, 1.8, order.shape),
+        serving.weights[shown.styles] * generator.uniform(0.6, 1.3, order.shape),
+    )
+    weights[share[:, 0] > ALL_FOUR[1]] = 0
     rows, columns = np.nonzero(weights)
     scale = torch.from_numpy(weights[rows, columns].astype(np.float32)).view(-1, 1, 1, 1)
     sample, kind = (torch.from_numpy(index).to(device) for index in (rows, columns))

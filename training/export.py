@@ -35,8 +35,12 @@ def export(
         force_zeros_for_empty_prompt=True,
         add_watermarker=False,
     )
-    # Where the VAE was read from is nobody's business.
-    vae.register_to_config(_name_or_path="")
+    # Where a part was read from is nobody's business.
+    for part in (vae, networks.unet, networks.controlnet):
+        part.register_to_config(_name_or_path="")
+    # Training padded and cut; who reads the file decides for himself.
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.no_truncation()
     for part in (vae, narrow, wide, networks.unet, networks.controlnet):
         part.to("cpu", dtype=torch.float16, memory_format=torch.contiguous_format)
     pipeline.save_pretrained(partial, safe_serialization=True)
