@@ -60,7 +60,8 @@ class Plan:
     batch: int = 24
     """Of the diffusion, in crops' areas; whole pictures of 512² count four."""
     crops: int = 8
-    """Of the VAE, a batch; text and control take eight times as many, and as many."""
+    """A batch of the VAE's; the conditioning embedding takes as many pictures, the text encoders eight times as many
+    captions."""
     cropped: float = 0.38
     """Share of the diffusion's time, at its beginning, that trains on crops."""
     renew: bool = True

@@ -4,7 +4,6 @@ Without this the zero-initialised path from control image to picture wakes up fa
 short training (seen: 640 joint steps gave unreadable words; 133 after this gave readable ones).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,16 +68,12 @@ def control_images(
     places: np.ndarray,
     kinds: np.ndarray,
     device: torch.device,
-    cut: Callable[[Tensor], Tensor] = lambda images: images,
 ) -> Tensor:
-    """(n, 3, H, W) float in 0..1, channels last: sample `places[i]` as the kind of index `kinds[i]`.
-
-    `cut` takes a part of (..., H, W).
-    """
+    """(n, 3, H, W) float in 0..1, channels last: sample `places[i]` as the kind of index `kinds[i]`."""
     planes = torch.tensor([control_planes(KINDS[kind]) for kind in kinds])
     where = torch.from_numpy(places)[:, None]
     home = bucket.controls.device
-    chosen = cut(bucket.controls)[where.to(home), planes.to(home)].to(device)
+    chosen = bucket.controls[where.to(home), planes.to(home)].to(device)
     return chosen.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 

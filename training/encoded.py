@@ -86,7 +86,7 @@ class EncodedPool:
         self._buckets = [self._empty(bucket) for bucket in pool.buckets]
         if file and file.exists():
             for bucket, saved in zip(
-                self._buckets, torch.load(file, weights_only=True, mmap=True), strict=True
+                self._buckets, torch.load(file, weights_only=True), strict=True
             ):
                 vars(bucket).update(saved)
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from training import progress
+from training.__main__ import serving_conditions
 from training.captions import captions
-from training.diffusion import Networks
+from training.diffusion import Networks, train_diffusion
 from training.encoded import EncodedPool, Window
 from training.export import export
 from training.models import build_controlnet, build_text_encoders, build_vae
@@ -157,6 +158,27 @@ def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded():
     assert batch.tokens.shape == (len(batch.places), 77)
     sights = store.sights(batch, torch.tensor([1, 0]), torch.tensor([3, 0]))
     assert sights.shape == (2, 96, 4, 4)
+
+
+def test_training_goes_on_from_what_it_is_given(tmp_path: Path):
+    """No gate is opened anew, and the conditioning embedding, left out meanwhile, is there afterwards."""
+    size = Size(64, 64)
+    pool = open_pool("a", {size: (16, 1.0)}, torch.device("cpu"))
+    for number in range(16):
+        pool.buckets[0].add(SampleMaker(3).make(number, size))
+    tokenizer = train_tokenizer(["a cat", "a dog"])
+    networks = Networks(build_controlnet(), nn.ModuleList(build_text_encoders(tokenizer)))
+    before = {name: value.clone() for name, value in networks.state_dict().items()}
+    embedding = networks.controlnet.controlnet_cond_embedding
+    device = torch.device("cpu")
+    store = EncodedPool(pool, build_vae().eval(), embedding, tokenizer, device, None)
+    serving = serving_conditions(tokenizer)
+    trained = train_diffusion(store, networks, tmp_path, 0.0, device, 4, 0.0, serving)
+    torch.testing.assert_close(dict(trained.state_dict()), before)
+    networks.controlnet.controlnet_cond_embedding.requires_grad_(False)
+    longer = train_diffusion(store, networks, tmp_path, 0.01, device, 4, 0.0, serving)
+    changed = longer.unet.state_dict()["conv_in.weight"]
+    assert not torch.equal(changed, before["unet.conv_in.weight"])
 
 
 def test_an_endless_pool_goes_on_where_it_is_full():
