@@ -1,14 +1,21 @@
-"""Where the word stands and where its pictogram: several layouts, chosen by the seed."""
+"""Where the word stands and where its pictogram: several layouts, chosen by the seed.
+
+In some the word is a caption before its subject; in the others it is a thing of the scene: the
+ground on which the subject stands, or what the subject grows out of.
+"""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from writing_service.rendering.glyphs import WordRenderer
+from writing_service.rendering.languages import identify
+from writing_service.rendering.layout import flow_of
 from writing_service.rendering.strokes import StrokeLibrary, with_strokes
+from writing_service.scene.joining import Join, Side, joined_box
 from writing_service.types import (
     Box,
     FaceKind,
@@ -46,28 +53,56 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """Places of the word and of its pictogram."""
+    """The word's place, and its pictogram's: a place of its own, or joined to the word's ink."""
 
     word: Place
-    pictogram: Place
+    pictogram: Place | Join
+
+    @property
+    def weight(self) -> int:
+        """Joined ones are chosen twice as often."""
+        return 2 if isinstance(self.pictogram, Join) else 1
 
 
-ALONE = Layout(Place(0.5, 0.5, 0.80, 0.72), Place(0.5, 0.5, 0.0, 0.0))
+ALONE = Place(0.5, 0.5, 0.80, 0.72)
+
+_MIDDLE = (0.3, 0.4, 0.5, 0.6, 0.7)
+_ENDS = (0.0, 0.12, 0.25, 0.75, 0.88, 1.0)
+_ANYWHERE = (0.1, 0.3, 0.5, 0.7, 0.9)
+_ON_TOP = (Side.TOP,)
+_BESIDE = (Side.LEFT, Side.RIGHT)
 
 _SQUARE: Mapping[str, Layout] = {
     "below": Layout(Place(0.5, 0.755, 0.86, 0.37), Place(0.5, 0.40, 0.70, 0.70)),
     "above": Layout(Place(0.5, 0.245, 0.86, 0.37), Place(0.5, 0.60, 0.70, 0.70)),
-    "centre": Layout(Place(0.5, 0.52, 0.86, 0.52), Place(0.5, 0.48, 0.84, 0.84)),
+    "across": Layout(Place(0.5, 0.79, 0.86, 0.32), Place(0.5, 0.49, 0.88, 0.88)),
+    "ground": Layout(Place(0.5, 0.725, 0.85, 0.42), Join(_ON_TOP, 0.42, 0.68, _MIDDLE)),
+    "grown": Layout(Place(0.5, 0.63, 0.85, 0.59), Join(_ON_TOP, 0.38, 0.62, _ENDS)),
 }
 _WIDE: Mapping[str, Layout] = {
     "right": Layout(Place(0.66, 0.5, 0.58, 0.74), Place(0.24, 0.5, 0.46, 0.84)),
     "left": Layout(Place(0.34, 0.5, 0.58, 0.74), Place(0.76, 0.5, 0.46, 0.84)),
-    "centre": Layout(Place(0.5, 0.52, 0.80, 0.62), Place(0.5, 0.48, 0.80, 0.90)),
+    "ground": Layout(Place(0.5, 0.71, 0.90, 0.48), Join(_ON_TOP, 0.44, 0.70, _ANYWHERE)),
+    "grown right": Layout(Place(0.37, 0.5, 0.62, 0.80), Join((Side.RIGHT,), 0.50, 0.86, _MIDDLE)),
+    "grown left": Layout(Place(0.63, 0.5, 0.62, 0.80), Join((Side.LEFT,), 0.50, 0.86, _MIDDLE)),
 }
 _TALL: Mapping[str, Layout] = {
     "below": Layout(Place(0.5, 0.74, 0.84, 0.38), Place(0.5, 0.34, 0.86, 0.56)),
     "above": Layout(Place(0.5, 0.26, 0.84, 0.38), Place(0.5, 0.66, 0.86, 0.56)),
-    "centre": Layout(Place(0.5, 0.52, 0.82, 0.56), Place(0.5, 0.48, 0.90, 0.76)),
+    "across": Layout(Place(0.5, 0.68, 0.86, 0.33), Place(0.5, 0.46, 0.92, 0.70)),
+    "ground": Layout(Place(0.5, 0.72, 0.88, 0.46), Join(_ON_TOP, 0.60, 0.90, _MIDDLE)),
+    "grown": Layout(Place(0.5, 0.66, 0.88, 0.56), Join(_ON_TOP, 0.50, 0.72, _ENDS)),
+}
+_COLUMN: Mapping[str, Layout] = {
+    "right": Layout(Place(0.76, 0.5, 0.40, 0.88), Place(0.34, 0.5, 0.62, 0.88)),
+    "left": Layout(Place(0.24, 0.5, 0.40, 0.88), Place(0.66, 0.5, 0.62, 0.88)),
+    "grown right": Layout(Place(0.28, 0.5, 0.44, 0.88), Join((Side.RIGHT,), 0.44, 0.70, _MIDDLE)),
+    "grown left": Layout(Place(0.72, 0.5, 0.44, 0.88), Join((Side.LEFT,), 0.44, 0.70, _MIDDLE)),
+}
+_TALL_COLUMN: Mapping[str, Layout] = {
+    "ground": Layout(Place(0.5, 0.665, 0.60, 0.60), Join(_ON_TOP, 0.55, 0.80, _MIDDLE)),
+    "grown": Layout(Place(0.5, 0.58, 0.60, 0.74), Join((*_ON_TOP, *_BESIDE), 0.42, 0.60, _ENDS)),
+    "across": Layout(Place(0.5, 0.70, 0.60, 0.54), Place(0.5, 0.35, 0.92, 0.64)),
 }
 _JITTER = 0.02
 
@@ -90,8 +125,12 @@ class SceneComposer:
         *,
         face: FaceKind = FaceKind.SANS,
         direction: TextDirection = TextDirection.AUTO,
+        room: bool = False,
     ) -> Scene:
-        """The same arguments give the same scene. Raises UndrawableText."""
+        """The same arguments give the same scene. Raises UndrawableText.
+
+        `room` leaves a pictogram's place free where there is none, for what the text alone may bring.
+        """
         rng = random.Random(seed)
 
         def draw(box: Box) -> RenderedWord:
@@ -100,19 +139,29 @@ class SceneComposer:
             )
             return with_strokes(rendered, self._strokes)
 
-        if pictogram is None:
-            return Scene(draw(ALONE.word.on(canvas)), "alone")
-        name, layout = _choose(layouts_for(canvas), rng)
+        if pictogram is None and not room:
+            return Scene(draw(ALONE.on(canvas)), "alone")
+        vertical = flow_of(identify(word, language).script, direction).vertical
+        name, layout = _choose(layouts_for(canvas, vertical), rng)
         rendered = draw(_moved(layout.word, rng).on(canvas))
-        box = _largest_square(_moved(layout.pictogram, rng).on(canvas))
-        return Scene(rendered, name, pictogram, place_art(pictogram.pixels, box, canvas))
+        if pictogram is None:
+            return Scene(rendered, name)
+        art = _trimmed(pictogram.pixels)
+        if isinstance(layout.pictogram, Join):
+            box = joined_box(rendered.mask, art[..., 3], layout.pictogram, rng)
+        else:
+            box = _fitted(_moved(layout.pictogram, rng).on(canvas), art)
+        return Scene(rendered, name, pictogram, place_art(art, box, canvas))
 
 
-def layouts_for(canvas: Size) -> Mapping[str, Layout]:
-    """By the canvas's shape."""
+def layouts_for(canvas: Size, vertical: bool = False) -> Mapping[str, Layout]:
+    """By the canvas's shape, and by whether the word runs downwards."""
+    tall = canvas.height >= 1.3 * canvas.width
+    if vertical:
+        return _TALL_COLUMN if tall else _COLUMN
     if canvas.width >= 1.3 * canvas.height:
         return _WIDE
-    return _TALL if canvas.height >= 1.3 * canvas.width else _SQUARE
+    return _TALL if tall else _SQUARE
 
 
 def place_art(art: Pixels, box: Box, canvas: Size) -> Pixels:
@@ -135,9 +184,8 @@ def place_art(art: Pixels, box: Box, canvas: Size) -> Pixels:
 
 
 def _choose(layouts: Mapping[str, Layout], rng: random.Random) -> tuple[str, Layout]:
-    names: Sequence[str] = tuple(layouts)
-    name = rng.choice(names)
-    return name, layouts[name]
+    weights = [layout.weight for layout in layouts.values()]
+    return rng.choices(tuple(layouts.items()), weights)[0]
 
 
 def _moved(place: Place, rng: random.Random) -> Place:
@@ -146,7 +194,16 @@ def _moved(place: Place, rng: random.Random) -> Place:
     return Place(place.x + shift_x, place.y + shift_y, place.width * size, place.height * size)
 
 
-def _largest_square(box: Box) -> Box:
-    """Centred in the box: pictograms are square."""
-    side = min(box.width, box.height)
-    return Box(box.left + (box.width - side) // 2, box.top + (box.height - side) // 2, side, side)
+def _trimmed(art: Pixels) -> Pixels:
+    """Without its empty margins, which would leave the subject small and away from what it touches."""
+    left, top, width, height = cv2.boundingRect((art[..., 3] > 127).astype(np.uint8))
+    return art[top : top + height, left : left + width] if width else art
+
+
+def _fitted(box: Box, art: Pixels) -> Box:
+    """The largest box of the art's proportions, centred in `box`."""
+    rows, columns = art.shape[:2]
+    scale = min(box.width / columns, box.height / rows)
+    width, height = max(round(columns * scale), 1), max(round(rows * scale), 1)
+    left, top = box.left + (box.width - width) // 2, box.top + (box.height - height) // 2
+    return Box(left, top, width, height)
