@@ -116,7 +116,29 @@ async def test_the_pipeline_decides_whether_auto_means_a_pictogram():
     generator, _ = fake_generator(None, "ai_generation.composition.pictogram=false")
     result = await generator.generate(WritingRequest("猫", "cat"))
     assert result.scene.pictogram is None
+    assert result.scene.layout != "alone"
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("translation", "pictogram", "roomy"),
+    [
+        ("cat", "off", True),
+        ("", "off", False),
+        ("", "auto", False),
+        ("nevertheless", "auto", False),
+    ],
+)
+async def test_a_meaning_that_gets_no_pictogram_by_wish_gets_room_for_one(
+    translation: str, pictogram: str, roomy: bool
+):
+    """Elsewhere the word fills the canvas, also where a pictogram was wanted and none fits."""
+    generator, _ = fake_generator()
+    for seed in range(4):
+        request = WritingRequest("猫", translation, pictogram=pictogram, seed=seed)
+        scene = (await generator.generate(request)).scene
+        assert scene.pictogram is None
+        assert (scene.layout != "alone") == roomy
 
 
 async def test_what_is_odd_is_a_warning():

@@ -218,7 +218,13 @@ class AIImageGenerator:
             settled.seed,
             face=settled.style.face,
             direction=request.text_direction,
+            # A subject that has no picture is drawn from the text, where that is wanted.
+            room=bool(meaning.subject) and not self._wants_pictogram(request),
         )
+
+    def _wants_pictogram(self, request: WritingRequest) -> bool:
+        """One that fits the meaning; none if the request or the configuration says so."""
+        return self._settings.composition.pictogram and _wish(request) == AUTO
 
     def _pictogram(self, request: WritingRequest, meaning: Meaning) -> Pictogram | None:
         """Raises UnknownPictogram."""
@@ -227,7 +233,7 @@ class AIImageGenerator:
             return None
         if wish != AUTO:
             return self._pictograms.named(request.pictogram)
-        return self._pictograms.find(meaning) if self._settings.composition.pictogram else None
+        return self._pictograms.find(meaning) if self._wants_pictogram(request) else None
 
     async def _condition(self, scene: Scene, settled: Settled, clock: StageClock) -> ControlImages:
         with clock.timed("conditioning"):
@@ -304,8 +310,8 @@ class AIImageGenerator:
     ) -> Iterable[str]:
         yield from identify(request.word, request.language).warnings
         yield from prompt.warnings
-        wanted = self._settings.composition.pictogram and _wish(request) == AUTO
-        if wanted and meaning.subject and scene.pictogram is None:
+        wanted = self._wants_pictogram(request) and meaning.subject
+        if wanted and scene.pictogram is None:
             yield (
                 f"There is no pictogram for '{meaning.subject}'; the picture shows the word alone."
             )
