@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from training.art.hues import Hue, borrowed
 from training.art.layers import Layers, Plane, blended, lay, sheet
 from training.art.palettes import COMIC_FILLS, COMIC_GROUNDS, ComicGround, colour
 from training.art.shapes import Motif, Shape, tones
@@ -21,9 +22,10 @@ def paint_comic(word: Shape, motif: Motif | None, rng: random.Random) -> Layers:
     ground = rng.choice(COMIC_GROUNDS)
     picture = rng.choice(_BACKGROUNDS)(word.size, ground, rng)
     fill = _fill_unlike(ground, rng)
+    hues = borrowed(motif, rng)
     if motif is not None:
         _paint_subject(picture, motif)
-    _paint_word(picture, word, fill)
+    _paint_word(picture, word, _fill_of(*hues) if hues else fill)
     _frame(picture, word.unit)
     return picture
 
@@ -35,6 +37,11 @@ def _fill_unlike(ground: ComicGround, rng: random.Random) -> tuple[str, str]:
     return rng.choice(far)
 
 
+def _fill_of(first: Hue, second: Hue) -> tuple[str, str]:
+    """The subject's colours, bright enough for the black contour."""
+    return first.at(88, 50), second.at(60, 85)
+
+
 def _rays(size: tuple[int, int], ground: ComicGround, rng: random.Random) -> Layers:
     """Sun rays, with dots growing towards the corners."""
     reach, angle = polar(size, 0, -0.06)
@@ -42,7 +49,7 @@ def _rays(size: tuple[int, int], ground: ComicGround, rng: random.Random) -> Lay
     beams = np.clip(np.sin(angle * count + rng.uniform(0, 6)) * reach * (300 / count) + 0.5, 0, 1)
     picture = sheet(size, colour(ground.light))
     lay(picture, colour(ground.middle), beams)
-    lay(picture, colour(ground.dark), _dots(size, smooth(reach, 0.4, 1.0) * 0.55, 22))
+    lay(picture, colour(ground.dark), _dots(size, smooth(reach, 0.4, 1.0) * 0.55, 32))
     return picture
 
 
@@ -52,8 +59,8 @@ def _halftone(size: tuple[int, int], ground: ComicGround, rng: random.Random) ->
     turn = rng.uniform(-0.7, 0.7) + (math.pi if rng.random() < 0.5 else 0)
     along = across * math.sin(turn) + down * math.cos(turn)
     picture = sheet(size, colour(ground.light))
-    lay(picture, colour(ground.middle), _dots(size, smooth(along, -0.45, 0.55), 26))
-    lay(picture, colour(ground.dark), _dots(size, smooth(along, 0.05, 0.9) * 0.8, 26))
+    lay(picture, colour(ground.middle), _dots(size, smooth(along, -0.45, 0.55), 34))
+    lay(picture, colour(ground.dark), _dots(size, smooth(along, 0.05, 0.9) * 0.8, 34))
     return picture
 
 
@@ -98,7 +105,7 @@ def _big_shapes(size: tuple[int, int], ground: ComicGround, rng: random.Random) 
     across, down = places(size)
     hill = down - 0.3 + (across - rng.uniform(-0.3, 0.3)) ** 2 * 0.35
     lay(picture, colour(ground.dark), np.clip(hill * 300, 0, 1))
-    lay(picture, colour(ground.middle), _dots(size, smooth(hill, 0.02, 0.3) * 0.5, 24))
+    lay(picture, colour(ground.middle), _dots(size, smooth(hill, 0.02, 0.3) * 0.5, 32))
     return picture
 
 
@@ -106,8 +113,12 @@ _BACKGROUNDS = (_rays, _halftone, _speed_lines, _burst, _big_shapes)
 
 
 def _dots(size: tuple[int, int], amount: Plane, pitch: float) -> Plane:
-    """A screen of dots `pitch` units apart, turned by 45°; `amount` 0..1 is their size."""
-    return np.clip((_screen(size, pitch) + (amount - 1)) * 7, 0, 1)
+    """A screen of dots `pitch` units apart, turned by 45°; `amount` 0..1 is their size.
+
+    Dots that would be too small for the model's coarse latents are left out.
+    """
+    kept = amount * np.clip((amount - 0.07) * 25, 0, 1)
+    return np.clip((_screen(size, pitch) + (kept - 1)) * 7, 0, 1)
 
 
 @lru_cache(maxsize=16)

@@ -5,6 +5,7 @@ import random
 import cv2
 import numpy as np
 
+from training.art.hues import Hue, borrowed
 from training.art.layers import Layers, Plane, blended, glaze, lay, shade, sheet
 from training.art.palettes import INKS, SEALS, Inks, colour
 from training.art.shapes import Motif, Shape, tones
@@ -31,11 +32,12 @@ def paint_ink(word: Shape, motif: Motif | None, rng: random.Random) -> Layers:
     picture = sheet(word.size, colour(inks.paper))
     shade(picture, 0.965 + 0.05 * noise(word.size, 4, variant, 3))
     distance(picture, inks, variant, rng)
+    hues = borrowed(motif, rng)
     if motif is not None:
         _paint_subject(picture, motif, inks, variant)
-    _paint_word(picture, word, inks, variant)
+    _paint_word(picture, word, inks, hues[0] if hues else None, variant)
     shade(picture, grain(word.size, variant))
-    _press_seal(picture, word, rng)
+    _press_seal(picture, word, motif, rng)
     return picture
 
 
@@ -139,25 +141,36 @@ def _paint_subject(picture: Layers, motif: Motif, inks: Inks, variant: int) -> N
     lay(picture, colour(inks.ink), motif.drawn_lines(0.15) * 0.8)
 
 
-def _paint_word(picture: Layers, word: Shape, inks: Inks, variant: int) -> None:
-    """Bare paper around deep black, a little of which the dry brush leaves open."""
+def _paint_word(picture: Layers, word: Shape, inks: Inks, hue: Hue | None, variant: int) -> None:
+    """Bare paper around deep black; where there is a hue, a little of it runs into the wet ink."""
     unit = word.unit
     ring = word.grown(word.stroke(0.9, 8, 13), softness=7 * unit)
     lay(picture, colour(inks.paper), ring * 0.93)
+    black = colour(inks.word)
+    if hue is None:
+        body = blended(black, colour(inks.wash), _dry_lift(word, variant))
+    else:
+        pooled = smooth(noise(word.size, 7, variant + 4, 2), 0.4, 0.8)
+        body = blended(black, colour(hue.at(30, 45)), pooled)
+    lay(picture, body, word.cover)
+
+
+def _dry_lift(word: Shape, variant: int) -> Plane:
+    """How much paper a dry brush leaves open in the middle of broad strokes."""
     dry = smooth(streaks(word.size, variant), 0.56, 0.76)
     middle = np.clip(word.inside / (word.half * 0.9), 0, 1)
-    lift = dry * middle * float(np.clip(word.half / unit / 8 - 0.5, 0, 1)) * 0.26
-    black, grey = colour(inks.word), colour(inks.wash)
-    lay(picture, blended(black, grey, lift), word.cover)
+    return dry * middle * float(np.clip(word.half / word.unit / 8 - 0.5, 0, 1)) * 0.26
 
 
-def _press_seal(picture: Layers, word: Shape, rng: random.Random) -> None:
-    """A red seal in a corner that the word leaves free (or nearly)."""
+def _press_seal(picture: Layers, word: Shape, motif: Motif | None, rng: random.Random) -> None:
+    """A red seal in a corner that word and subject leave free (or nearly)."""
     height, width = word.size
     side, gap = round(46 * word.unit), round(24 * word.unit)
     corners = [(x, y) for x in (gap, width - gap - side) for y in (gap, height - gap - side)]
     rng.shuffle(corners)
     near = word.grown(6 * word.unit)
+    if motif is not None:
+        near = near + motif.shape.cover
     left, top = min(corners, key=lambda c: near[c[1] : c[1] + side, c[0] : c[0] + side].sum())
     red, pale = colour(rng.choice(SEALS)), colour("#fbeee2")
     part = picture[:, top : top + side, left : left + side]

@@ -118,18 +118,18 @@ class Material:
 
 
 _DARK_RIM = ("#120c08", "#3a2a1c")
-_GOLD_RIM = ("#dfae45", "#fff6cf")
-_SILVER_RIM = ("#c3cbd3", "#ffffff")
+GOLD_RIM = ("#dfae45", "#fff6cf")
+SILVER_RIM = ("#c3cbd3", "#ffffff")
 
 MATERIALS = (
     Material(("#7a4708", "#c98a1c", "#f7c948", "#ffe58a", "#fffbe0"), _DARK_RIM),
     Material(("#6a7681", "#a3b0bb", "#d3dce3", "#eef3f6", "#ffffff"), ("#0c1218", "#2c3844")),
-    Material(("#3d0208", "#7d0613", "#b70d20", "#e0303c", "#ffc9c4"), _GOLD_RIM, halo=True),
-    Material(("#02140f", "#04402f", "#08684c", "#179a70", "#c4ffe6"), _GOLD_RIM, halo=True),
-    Material(("#030a33", "#0a1f78", "#1538b0", "#3a6ae8", "#cfe0ff"), _SILVER_RIM, halo=True),
+    Material(("#3d0208", "#7d0613", "#b70d20", "#e0303c", "#ffc9c4"), GOLD_RIM, halo=True),
+    Material(("#02140f", "#04402f", "#08684c", "#179a70", "#c4ffe6"), GOLD_RIM, halo=True),
+    Material(("#030a33", "#0a1f78", "#1538b0", "#3a6ae8", "#cfe0ff"), SILVER_RIM, halo=True),
     Material(("#8a4630", "#cf8064", "#f2b196", "#ffd6c4", "#fff6f0"), ("#1c0a08", "#43211a")),
     Material(("#b9b4ac", "#dedad2", "#f3f0ea", "#fdfcf9", "#ffffff"), ("#10203c", "#27457a")),
-    Material(("#1e0436", "#410a70", "#6416a6", "#9040d8", "#ecd0ff"), _GOLD_RIM, halo=True),
+    Material(("#1e0436", "#410a70", "#6416a6", "#9040d8", "#ecd0ff"), GOLD_RIM, halo=True),
 )
 
 

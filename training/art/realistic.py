@@ -5,8 +5,9 @@ import random
 import cv2
 import numpy as np
 
+from training.art.hues import Hue, borrowed
 from training.art.layers import Layers, Plane, blended, lay, ramp, rising, shade, sheet
-from training.art.palettes import LIGHTS, MATERIALS, Light, Material, colour
+from training.art.palettes import GOLD_RIM, LIGHTS, MATERIALS, SILVER_RIM, Light, Material, colour
 from training.art.shapes import Motif, Shape
 from training.art.textures import VARIANTS, blur, disc, moved, places, polar, ripples, smooth
 
@@ -17,12 +18,27 @@ def paint_realistic(word: Shape, motif: Motif | None, rng: random.Random) -> Lay
     """Surroundings, subject with its shadows, relief, a lens's darker corners."""
     light, material = rng.choice(LIGHTS), rng.choice(MATERIALS)
     picture = rng.choice(_PLACES)(word.size, light, rng)
+    hues = borrowed(motif, rng)
     if motif is not None:
         _stand_subject(picture, motif, light)
-    _raise_word(picture, word, material)
+    _raise_word(picture, word, _enamel(*hues) if hues else material)
     reach, _ = polar(word.size, 0, 0)
     shade(picture, 1 - 0.2 * smooth(reach, 0.45, 0.85))
     return picture
+
+
+def _enamel(first: Hue, second: Hue) -> Material:
+    """The subject's own substance: deep enamel, or something bright where its colour is a light one."""
+    if first.lightness > 66:
+        steps = ((36, 45), (60, 65), (78, 70), (89, 45), (98, 10))
+        return Material(
+            tuple(first.at(*step) for step in steps), (second.at(5, 12), second.at(22, 25))
+        )
+    steps = ((8, 30), (20, 50), (34, 65), (52, 65), (88, 25))
+    yellowish = 0.95 < first.angle < 1.95
+    return Material(
+        tuple(first.at(*step) for step in steps), SILVER_RIM if yellowish else GOLD_RIM, halo=True
+    )
 
 
 def _studio(size: tuple[int, int], light: Light, rng: random.Random) -> Layers:
@@ -89,7 +105,7 @@ _PLACES = (_studio, _bokeh, _landscape, _seaside)
 def _stand_subject(picture: Layers, motif: Motif, light: Light) -> None:
     """Shadow on the floor and behind; then the subject, its rim bright towards the lamp."""
     shape, unit = motif.shape, motif.shape.unit
-    shade(picture, 1 - 0.55 * _floor_shadow(shape))
+    shade(picture, 1 - _floor_shadow(shape))
     shade(picture, 1 - 0.3 * shape.shadow(0, 12 * unit, 10 * unit, 12 * unit))
     lay(picture, motif.colours, shape.cover)
     slope = shape.inside - moved(shape.inside, 5 * unit, 6 * unit)
@@ -101,12 +117,13 @@ def _stand_subject(picture: Layers, motif: Motif, light: Light) -> None:
 
 
 def _floor_shadow(shape: Shape) -> Plane:
-    """A soft ellipse where the subject meets the floor."""
+    """A soft ellipse where the subject meets the floor; none for one high up in the air."""
     left, _, right, bottom = shape.bounds
     height, width = shape.size
+    strength = np.float32(0.55 * np.clip((bottom / height - 0.5) / 0.25, 0, 1))
     x = (np.arange(width, dtype=np.float32) - (left + right) / 2) / max((right - left) * 0.5, 1)
     y = (np.arange(height, dtype=np.float32) - bottom) / (26 * shape.unit)
-    return np.exp(-(x * x))[None] * np.exp(-(y * y))[:, None]
+    return np.exp(-(x * x))[None] * (np.exp(-(y * y)) * strength)[:, None]
 
 
 def _raise_word(picture: Layers, word: Shape, material: Material) -> None:

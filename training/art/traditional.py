@@ -6,6 +6,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from training.art.hues import Hue, borrowed
 from training.art.layers import Layers, Plane, blended, lay, shade, sheet
 from training.art.palettes import FOLK_WORDS, LACQUERS, FolkWord, Lacquer, colour
 from training.art.shapes import Motif, Shape, tones
@@ -21,14 +22,20 @@ def paint_traditional(word: Shape, motif: Motif | None, rng: random.Random) -> L
     picture = sheet(word.size, colour(lacquer.paper))
     lay(picture, colour(lacquer.pattern), _pattern(pattern, word.size) * 0.8)
     _hang_disc(picture, lacquer, word.size, rng)
+    hues = borrowed(motif, rng)
     if motif is not None:
         _paint_subject(picture, motif, lacquer, variant)
-    _paint_word(picture, word, paint)
+    _paint_word(picture, word, _folk_word(*hues) if hues else paint)
     shade(
         picture, (0.97 + 0.06 * noise(word.size, 5, variant, 3)) * grain(word.size, variant, 0.01)
     )
     _frame(picture, lacquer, word.unit)
     return picture
+
+
+def _folk_word(first: Hue, second: Hue) -> FolkWord:
+    """The subject's colours as body colour on a ring of cream."""
+    return FolkWord(first.at(40, 60), second.at(30, 50), first.at(14, 25), "#fdf4dc")
 
 
 def _waves(size: tuple[int, int]) -> Plane:
@@ -54,7 +61,7 @@ def _lattice(size: tuple[int, int]) -> Plane:
     x, y = np.abs(across % pitch - pitch / 2), np.abs(down % pitch - pitch / 2)
     outer = np.abs(np.maximum(x, y) - pitch * 0.36)
     cross = np.where(np.maximum(x, y) > pitch * 0.36, np.minimum(x, y), 1)
-    return np.clip((0.0045 - np.minimum(outer, cross)) * 400 + 0.5, 0, 1)
+    return np.clip((0.006 - np.minimum(outer, cross)) * 400 + 0.5, 0, 1)
 
 
 def _coins(size: tuple[int, int]) -> Plane:
@@ -68,7 +75,7 @@ def _coins(size: tuple[int, int]) -> Plane:
         for centre_x in (-1, 0, 1):
             for centre_y in (-1, 0, 1):
                 reach = np.hypot(x - centre_x * pitch, y - centre_y * pitch)
-                line = np.clip((0.0042 - np.abs(reach - pitch / 2)) * 400 + 0.5, 0, 1)
+                line = np.clip((0.006 - np.abs(reach - pitch / 2)) * 400 + 0.5, 0, 1)
                 lines = np.maximum(lines, line)
     return lines
 
@@ -91,7 +98,7 @@ def _clouds(size: tuple[int, int]) -> Plane:
             field = np.minimum(field, np.hypot(x - centre, y - height) - radius)
         body = np.clip(-field * 500 + 0.5, 0, 1)
         lines = np.clip(
-            (0.0042 - np.abs((np.abs(field + 0.0045) + 0.009) % 0.018 - 0.009)) * 400 + 0.5, 0, 1
+            (0.006 - np.abs((np.abs(field + 0.006) + 0.014) % 0.028 - 0.014)) * 400 + 0.5, 0, 1
         )
         picture += (lines - picture) * body
     return picture
@@ -103,9 +110,9 @@ def _diamonds(size: tuple[int, int]) -> Plane:
     pitch = 0.18
     x, y = np.abs(across % pitch - pitch / 2), np.abs(down % pitch - pitch / 2)
     field = (x + y) / pitch
-    lines = np.minimum(np.abs(field - 0.5), np.abs(field - 0.34))
-    bud = np.maximum((0.1 - field) * 60, ((field - 0.92) * 60))
-    return np.clip(np.maximum((0.026 - lines) * 70 + 0.5, bud), 0, 1)
+    lines = np.minimum(np.abs(field - 0.5), np.abs(field - 0.28))
+    bud = np.maximum((0.11 - field) * 60, ((field - 0.92) * 60))
+    return np.clip(np.maximum((0.046 - lines) * 70 + 0.5, bud), 0, 1)
 
 
 _PATTERNS = {
@@ -160,8 +167,8 @@ def _frame(picture: Layers, lacquer: Lacquer, unit: float) -> None:
     lacquered, gold = colour(lacquer.frame), colour(lacquer.gold)
     edge = _from_edge((picture.shape[1], picture.shape[2])) / unit
     stepped = _cut_corners(edge, picture.shape[1:], unit)
-    lay(picture, lacquered, np.clip(24.5 - stepped, 0, 1))
-    for middle, half in ((24.0, 2.0), (8.0, 1.6)):
+    lay(picture, lacquered, np.clip(25.5 - stepped, 0, 1))
+    for middle, half in ((24.0, 3.0), (8.0, 2.8)):
         lay(picture, gold, np.clip((half - np.abs(stepped - middle)) * unit + 0.5, 0, 1))
 
 

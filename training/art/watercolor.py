@@ -6,6 +6,7 @@ import random
 import cv2
 import numpy as np
 
+from training.art.hues import Hue, borrowed
 from training.art.layers import Layers, Plane, blended, glaze, lay, shade, sheet
 from training.art.palettes import WASHES, WORD_PIGMENTS, Pigments, colour
 from training.art.shapes import Motif, Shape, tones
@@ -21,11 +22,17 @@ def paint_watercolor(word: Shape, motif: Motif | None, rng: random.Random) -> La
     variant = rng.randrange(VARIANTS)
     picture = sheet(word.size, colour(pigments.paper))
     _wash_over(picture, pigments, variant, rng)
+    hues = borrowed(motif, rng)
     if motif is not None:
         _paint_subject(picture, motif, pigments, variant)
-    _paint_word(picture, word, deep, pigments, variant)
+    _paint_word(picture, word, _deep(*hues) if hues else deep, pigments, variant)
     shade(picture, grain(word.size, variant))
     return picture
+
+
+def _deep(first: Hue, second: Hue) -> tuple[str, str]:
+    """The subject's pigments, thick enough to stand out from the paper."""
+    return first.at(26, 50), second.at(38, 62)
 
 
 def _wash_over(picture: Layers, pigments: Pigments, variant: int, rng: random.Random) -> None:
