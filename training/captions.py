@@ -12,6 +12,19 @@ from writing_service.prompt.styles import StyleDefinitions
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import Meaning
 
+COMMON: tuple[str, ...] = (
+    *("cat face", "dog face", "fish", "bird", "horse face", "butterfly", "elephant", "rabbit face"),
+    *("turtle", "honeybee", "red apple", "banana", "grapes", "lemon", "strawberry", "watermelon"),
+    *("carrot", "mushroom", "bread", "pizza", "birthday cake", "hot beverage", "red heart", "star"),
+    *("sun", "crescent moon", "cloud", "rainbow", "fire", "snowflake", "droplet", "water wave"),
+    *("deciduous tree", "evergreen tree", "palm tree", "cactus", "sunflower", "tulip", "rose"),
+    *("cherry blossom", "four leaf clover", "mountain", "house", "castle", "automobile", "bus"),
+    *("bicycle", "airplane", "rocket", "sailboat", "open book", "pencil", "key", "umbrella"),
+    *("guitar", "balloon", "soccer ball", "crown", "wrapped gift", "bell", "light bulb", "eye"),
+    *("lotus", "dove"),
+)
+"""Pictograms that are also shown for the text alone."""
+
 _LOOSE = (
     "{style}, {meaning}",
     "{meaning}, {style} style, {word}",

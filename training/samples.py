@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.art import STYLES, paint
-from training.captions import captions
+from training.captions import COMMON, captions
 from training.words import random_word
 from writing_service.conditioning.fan_out import ConditioningFanOut, build_fan_out
 from writing_service.config import load_settings
@@ -28,6 +28,11 @@ KINDS = tuple(ConditioningKind)
 PLANES = 7
 """canny, depth, segmentation (red, green, blue), scribble, and the word's own mask."""
 
+WORD_ALONE = 0.08
+"""Share of the samples without a subject."""
+
+FROM_TEXT = 0.1
+"""Share with a common subject that the control images do not show: it must be learnt from the text."""
 
 Looks = Mapping[str, Sequence[int]]
 """Seeds of `paint` by style."""
@@ -86,33 +91,61 @@ class SampleMaker:
         """Choose, compose, paint."""
         rng = random.Random(f"{self.seed}:{number}")
         word, language = random_word(rng)
-        concept = rng.randrange(len(self.pictograms.names())) if rng.random() > 0.08 else -1
+        kind = rng.random()
+        from_text = kind < FROM_TEXT
+        concept = -1 if kind > 1 - WORD_ALONE else self._concept(from_text, rng)
         style = rng.randrange(len(STYLES))
-        scene = self._scene(word, language, concept, STYLES[style], size, rng)
+        scene = self._scene(word, language, concept, STYLES[style], size, rng, vary=not from_text)
+        controlled = replace(scene, pictogram=None, backdrop=None) if from_text else scene
         name = self.pictograms.names()[concept] if concept >= 0 else ""
-        meanings = [name, *self.pictograms.keywords_of(name)[:4]] if name else [""]
+        meanings = [name, *self.pictograms.keywords_of(name)[:4]] if name else self._unseen(rng)
         return Sample(
             target=np.moveaxis(paint(scene, STYLES[style], self._look(style, rng)), -1, 0),
-            controls=draw_controls(self.fan_out, scene, rng.getrandbits(31), STYLES[style]),
+            controls=draw_controls(self.fan_out, controlled, rng.getrandbits(31), STYLES[style]),
             captions=captions(word, scene.word.script, meanings, STYLES[style], rng),
             style=style,
             concept=concept,
         )
 
+    def _concept(self, common: bool, rng: random.Random) -> int:
+        names = self.pictograms.names()
+        return names.index(rng.choice(COMMON)) if common else rng.randrange(len(names))
+
+    def _unseen(self, rng: random.Random) -> list[str]:
+        """A meaning that is not shown: nothing, or one that is not common. The picture stays calm."""
+        name = rng.choice(self.pictograms.names())
+        return ["" if name in COMMON or rng.random() < 0.5 else name]
+
     def _look(self, style: int, rng: random.Random) -> int:
         return rng.choice(self.looks[STYLES[style]]) if self.looks else rng.getrandbits(31)
 
     def _scene(
-        self, word: str, language: str, concept: int, style: str, size: Size, rng: random.Random
+        self,
+        word: str,
+        language: str,
+        concept: int,
+        style: str,
+        size: Size,
+        rng: random.Random,
+        vary: bool,
     ) -> Scene:
         """Mostly in the style's own face, and across; now and then in any, and downwards."""
         art = None
         if concept >= 0:
-            art = _varied(self.pictograms.named(self.pictograms.names()[concept]), rng)
+            art = self.pictograms.named(self.pictograms.names()[concept])
+            art = _varied(art, rng) if vary else art
         face = self._faces[style] if rng.random() < 0.8 else rng.choice(tuple(FaceKind))
         direction = TextDirection.VERTICAL if rng.random() < 0.08 else TextDirection.AUTO
+        room = rng.random() < 0.5
         return self.composer.compose(
-            word, language, size, art, rng.getrandbits(31), face=face, direction=direction
+            word,
+            language,
+            size,
+            art,
+            rng.getrandbits(31),
+            face=face,
+            direction=direction,
+            room=room,
         )
 
     @cached_property
