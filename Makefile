@@ -4,7 +4,7 @@
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
 # make gallery   draw the pictures of the README and the docs again
-# make eval-embedded  read the held-out words back with tesseract, and draw their grid
+# make eval-embedded  measure the embedded checkpoint, an hour: make eval-embedded ARGS="what=legibility"
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
@@ -50,9 +50,10 @@ gallery: $(RUNTIME)
 	$(BIN)/python scripts/gallery.py
 
 # Needs Debian's tesseract-ocr with chi-sim, jpn, kor, rus, deu, ell, ara, heb, hin and tha.
+# Figures in out/evaluation, pictures in docs/evaluation; what was measured before is not measured again.
 eval-embedded: $(RUNTIME)
 	$(PIP) install -c constraints.txt -e ".[evaluation]"
-	$(BIN)/python -m training.evaluate
+	$(BIN)/python -m training.evaluation gallery=docs/evaluation $(ARGS)
 
 bench-embedded: $(RUNTIME)
 	$(BIN)/python -m benchmarks.embedded

@@ -7,24 +7,7 @@ must not learn a list of words by heart. `HELD_OUT` is never trained on; evaluat
 # ruff: noqa: E501
 import random
 
-HELD_OUT: tuple[tuple[str, str, str], ...] = (
-    # word, language for the reader, meaning
-    ("学习", "chi_sim", "study"),
-    ("猫", "chi_sim", "cat"),
-    ("火", "chi_sim", "fire"),
-    ("鑫淼", "chi_sim", "tree"),
-    ("дом", "rus", "house"),
-    ("солнце", "rus", "sun"),
-    ("Apfel", "deu", "apple"),
-    ("flower", "eng", "flower"),
-    ("سلام", "ara", "peace"),
-    ("कमल", "hin", "lotus"),
-    ("さくら", "jpn", "cherry blossom"),
-    ("사랑", "kor", "love"),
-    ("βιβλίο", "ell", "book"),
-    ("שלום", "heb", "peace"),
-    ("ปลา", "tha", "fish"),
-)
+from training.evaluation.held_out import HELD_OUT
 
 _REAL = {
     "zh": "家 水 山 狗 朋友 太阳 月亮 爱 心 书 树 花 春天 秋 冬 夏 雨 雪 风 云 天空 海 河 路 车 火车 飞机 船 苹果 米饭 面包 茶 "
@@ -68,7 +51,7 @@ def random_word(rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.4 and language != "others"
         else rng.choice(_REAL[language].split())
     )
-    held_out = {entry[0] for entry in HELD_OUT}
+    held_out = {entry.word for entry in HELD_OUT}
     return random_word(rng) if word in held_out else (_cased(word, language, rng), _code(language))
 
 
