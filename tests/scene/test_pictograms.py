@@ -44,6 +44,11 @@ def test_nothing_fits_what_has_no_picture(library: PictogramLibrary, translation
     assert found(library, translation) is None
 
 
+def test_no_rude_gesture_is_shown_to_learners(library: PictogramLibrary):
+    assert "middle finger" not in library.names()
+    assert found(library, "finger") == "hand with fingers splayed"
+
+
 def test_about_1500_concepts_each_with_art_and_source(library: PictogramLibrary):
     names = library.names()
     assert len(names) >= 1500
