@@ -18,12 +18,15 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from training import processes
 from training.art import STYLES
 from training.captions import caption_corpus
 from training.control import train_control_embedding
 from training.diffusion import Networks, Serving, connect, train_diffusion
 from training.encoded import EncodedPool
 from training.export import export
+from training.models import encode_text
+from training.narrowing import take_over
 from training.pool import SamplePool, fill, open_pool, save_index, wait_for
 from training.samples import FEW_LOOKS, KINDS, SampleMaker
 from training.text import tokenize, train_text
@@ -38,11 +41,12 @@ SHARES = {"vae": 0.28, "text": 0.02, "control": 0.03, "diffusion": 0.62, "decode
 """How the minutes are spent."""
 
 SIZES = {
-    Size(512, 512): (0.80, 0.66),
+    Size(512, 512): (0.74, 0.58),
     Size(256, 256): (0.10, 0.10),
-    Size(512, 768): (0.04, 0.08),
-    Size(768, 512): (0.04, 0.08),
-    Size(1024, 1024): (0.02, 0.08),
+    Size(512, 1024): (0.05, 0.08),
+    Size(1024, 512): (0.05, 0.08),
+    Size(768, 768): (0.03, 0.08),
+    Size(1024, 1024): (0.03, 0.08),
 }
 """Share of the samples, share of the batches."""
 
@@ -96,11 +100,18 @@ def parse(arguments: list[str]) -> Plan:
     return plan
 
 
+def main(plan: Plan) -> None:
+    """Train on every GPU that there is, or on the CPU."""
+    gpus = torch.cuda.device_count() if plan.device == "cuda" else 1
+    processes.start(run, gpus, replace(plan, workers=max(1, plan.workers // gpus)))
+
+
 def run(plan: Plan) -> None:
     """All stages in order."""
     device = torch.device(plan.device)
     settle(device.type == "cpu")
-    pool = draw_samples(plan, device, "pool", plan.samples, SampleMaker(plan.seed))
+    seed = plan.seed + 1000 * processes.number()
+    pool = draw_samples(plan, device, "pool", plan.samples, SampleMaker(seed))
     fresh = plan.start == Path()
     tokenizer, vae, networks = (begin if fresh else take_up)(plan, pool, device)
     minutes = plan.minutes * (SHARES["diffusion"] if fresh else 1.0)
@@ -125,14 +136,15 @@ def run(plan: Plan) -> None:
 
     trained = train(pool, 1 - plan.few_looks)
     if plan.few_looks:
-        maker = SampleMaker(plan.seed + 1, FEW_LOOKS)
+        maker = SampleMaker(seed + 1, FEW_LOOKS)
         trained = train(draw_samples(plan, device, "few-looks", plan.samples // 3, maker), 1.0)
+    pool.close()
     finished = train_decoder(
         vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, plan.crops
     )
-    pool.close()
-    size = export(plan.output, finished, tokenizer, trained)
-    logger.info("%s: %.1f MiB", plan.output, size / 2**20)
+    if processes.number() == 0:
+        size = export(plan.output, finished, tokenizer, trained)
+        logger.info("%s: %.1f MiB", plan.output, size / 2**20)
 
 
 def draw_samples(
@@ -157,18 +169,26 @@ def begin(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
     """The stages before the diffusion, from nothing. A finished VAE stays as it is: all else depends on its latents."""
     tokenizer = prepare_tokenizer(plan.folder)
     minutes = {stage: share * plan.minutes for stage, share in SHARES.items()}
-    finished = plan.folder / "vae"
-    if not finished.exists():
-        vae = train_vae(pool, plan.folder, minutes["vae"], device, batch=plan.crops)
-        normalise_latents(vae, pool, device)
-        vae.save_pretrained(finished)
+    vae = finish_vae(plan, pool, device, minutes["vae"])
     encoders = train_text(pool, tokenizer, plan.folder, minutes["text"], device, 8 * plan.crops)
     controlnet = train_control_embedding(pool, plan.folder, minutes["control"], device, plan.crops)
     return (
         tokenizer,
-        AutoencoderKL.from_pretrained(finished),
+        vae,
         Networks(connect(controlnet), encoders),
     )
+
+
+def finish_vae(plan: Plan, pool: SamplePool, device: torch.device, minutes: float) -> AutoencoderKL:
+    """The finished one in the folder, which may be another checkpoint's, or a new one."""
+    finished = plan.folder / "vae"
+    if finished.exists():
+        return AutoencoderKL.from_pretrained(finished, torch_dtype=torch.float32)
+    vae = train_vae(pool, plan.folder, minutes, device, batch=plan.crops)
+    normalise_latents(vae, pool, device)
+    if processes.number() == 0:
+        vae.save_pretrained(finished)
+    return vae
 
 
 def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
@@ -180,9 +200,16 @@ def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
     )
     controlnet = ControlNetModel.from_pretrained(start / "controlnet", torch_dtype=torch.float32)
     networks = Networks(controlnet, nn.ModuleList(encoders))
-    networks.unet = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    saved = UNet2DConditionModel.from_pretrained(start / "unet", torch_dtype=torch.float32)
+    tokenizer = load_tokenizer(start / "tokenizer")
+    with torch.no_grad():
+        texts = [pair[0] for pair in pool.buckets[0].captions[: pool.buckets[0].count][:2000]]
+        pooled = encode_text(encoders, tokenize(tokenizer, texts))[1]
+    take_over(networks.unet, saved, pooled)
+    for parameter in networks.parameters():
+        processes.of_first(parameter.data)
     vae = AutoencoderKL.from_pretrained(start / "vae", torch_dtype=torch.float32)
-    return load_tokenizer(start / "tokenizer"), vae, networks
+    return tokenizer, vae, networks
 
 
 def settle(on_cpu: bool) -> None:
@@ -200,9 +227,12 @@ def settle(on_cpu: bool) -> None:
 def prepare_tokenizer(folder: Path) -> CLIPTokenizer:
     """The saved one, or a new one from captions of every concept and style."""
     saved = folder / "tokenizer"
-    if not saved.exists():
-        train_tokenizer(caption_corpus()).save_pretrained(saved)
-    return load_tokenizer(saved)
+    if saved.exists():
+        return load_tokenizer(saved)
+    tokenizer = train_tokenizer(caption_corpus())
+    if processes.number() == 0:
+        tokenizer.save_pretrained(saved)
+    return tokenizer
 
 
 def serving_conditions(tokenizer: CLIPTokenizer) -> Serving:
@@ -214,4 +244,7 @@ def serving_conditions(tokenizer: CLIPTokenizer) -> Serving:
 
 
 if __name__ == "__main__":
-    run(parse(sys.argv[1:]))
+    # By its name, under which other processes find it too.
+    from training import __main__ as command
+
+    command.main(command.parse(sys.argv[1:]))

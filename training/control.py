@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from diffusers import ControlNetModel
 from torch import Tensor, nn
 
+from training import processes
 from training.models import BLOCK_CHANNELS, build_controlnet
 from training.optimizer import MatrixOptimizer
 from training.pool import Bucket, SamplePool
@@ -27,7 +28,7 @@ def train_control_embedding(
 ) -> ControlNetModel:
     """Return a ControlNet whose conditioning embedding sees; the rest of it is untrained."""
     torch.manual_seed(3)
-    generator = np.random.default_rng(3)
+    generator = np.random.default_rng((3, processes.number()))
     controlnet = build_controlnet().to(device, memory_format=torch.channels_last)
     embedding = controlnet.controlnet_cond_embedding
     _keep_signals_strong(embedding)
@@ -47,7 +48,9 @@ def train_control_embedding(
         word, picture = _answers(bucket, places, device)
         mask_error = F.binary_cross_entropy_with_logits(told[:, : _CELL * _CELL], word)
         picture_error = (told[:, _CELL * _CELL :] - picture).abs().mean()
+        optimizer.clear()
         (mask_error + 0.3 * picture_error).backward()
+        optimizer.exchange()
         optimizer.step()
         right = ((told[:, : _CELL * _CELL] > 0) == (word > 0.5)).float().mean()
         stage.report(20, mask=mask_error, picture=picture_error, right=right)

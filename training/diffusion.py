@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 from diffusers import ControlNetModel
 from torch import Tensor, nn
 
-from training.encoded import Batch, EncodedPool
+from training import processes
+from training.encoded import Draw, EncodedPool
 from training.models import build_scheduler, build_unet, encode_text
-from training.optimizer import MatrixOptimizer
+from training.optimizer import MatrixOptimizer, one_buffer
 from training.progress import Stage
+from training.recorded import Recorder
 from training.samples import KINDS
 from training.vae import follow
 
@@ -27,6 +30,9 @@ ALL_FOUR = (0.82, 0.97)
 
 UPDATE_EVERY = 25
 """Steps between two looks at new samples."""
+
+AVERAGING = 0.999
+"""Of the moving average of the weights."""
 
 WORD_WEIGHT = 1.0
 """Errors inside the word count this much more."""
@@ -46,7 +52,8 @@ class Networks(nn.Module):
     ) -> Tensor:
         """Predict the velocity of `noisy` (batch, 16, h, w)."""
         states, pooled = encode_text(tuple(self.encoders), text.tokens)
-        states, pooled = states * text.kept[:, None, None], pooled * text.kept[:, None]
+        kept = text.kept.to(states.dtype)
+        states, pooled = states * kept[:, None, None], pooled * kept[:, None]
         added = {"text_embeds": pooled, "time_ids": text.time_ids}
         down, middle = None, None
         if len(controls.sample):
@@ -139,43 +146,97 @@ def train_diffusion(
         [([networks.unet, networks.controlnet], 1.0), ([networks.encoders], TEXT_RATE)],
         weight_decay=0.01,
     )
-    stage = Stage(
-        "diffusion",
-        folder,
-        minutes,
-        {"networks": networks, "average": average, "optimizer": optimizer},
-    )
-    generator = np.random.default_rng(4 + stage.step)
-    missed = torch.ones((), device=device)
-    alphas = build_scheduler().alphas_cumprod.to(device)
+    parts = {"networks": networks, "average": average, "optimizer": optimizer}
+    stage = Stage("diffusion", folder, minutes, parts)
+    learning = _Learning(store, networks, optimizer, serving, device)
+    recorder = Recorder(device)
+    sizes = np.random.default_rng(4 + stage.step)
+    generator = np.random.default_rng((5 + stage.step, processes.number()))
+    torch.manual_seed(4 + stage.step + 10**6 * processes.number())
     for step in stage.steps(until):
         if step % UPDATE_EVERY == 0:
             store.update()
         optimizer.set_rate(stage.rate(PEAK_RATE, warmup=60, hold=0.2))
-        shown = store.pick(generator, batch, stage.progress < cropped)
-        clean = shown.latents
-        timesteps = _timesteps(len(clean), device)
-        noise = torch.randn_like(clean)
-        alpha = alphas[timesteps].view(-1, 1, 1, 1)
-        noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
-        velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-        text = _texts(shown, generator, serving, device)
-        controls = _controls(store, shown, generator, serving, device)
-        with torch.autocast(device.type, torch.bfloat16):
-            predicted = networks(
-                noisy.contiguous(memory_format=torch.channels_last), timesteps, text, controls
-            )
-        errors = ((predicted.float() - velocity).pow(2) * _emphasis(shown)).mean((1, 2, 3))
-        errors.mean().backward()
-        norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
-        optimizer.step()
-        follow(average, networks, min(0.998, (step + 1) / (step + 20)))
-        # Pictures differ in how much there is to predict: the share that was not is comparable.
-        missed += (errors.detach().sum() / velocity.pow(2).mean((1, 2, 3)).sum() - missed) * 0.03
-        stage.report(25, missed=missed, norm=norm, batch=len(clean))
+        drawn = store.draw(sizes, generator, batch, stage.progress < cropped)
+        # Crops lie anywhere: none is worth recording.
+        key = drawn.bucket if drawn.is_whole else None
+        recorder.run(key, partial(learning.backward, drawn), *learning.inputs(drawn, generator))
+        optimizer.exchange()
+        norm = recorder.run("update", optimizer.step)
+        follow(average, networks, min(AVERAGING, (step + 1) / (step + 20)))
+        stage.report(25, missed=learning.missed, norm=norm, batch=len(drawn.places))
     for trained in (networks, average):
         trained.controlnet.controlnet_cond_embedding = embedding
     return average.eval()
+
+
+class _Learning:
+    """One step's forward and backward pass, on what was drawn.
+
+    On a GPU it runs on a copy in bfloat16, as the service's own passes do: autocast keeps normalizations in
+    float32, which take most of the time. On a CPU float32 is not slower.
+    """
+
+    def __init__(
+        self,
+        store: EncodedPool,
+        networks: Networks,
+        optimizer: MatrixOptimizer,
+        serving: Serving,
+        device: torch.device,
+    ) -> None:
+        self._store, self._optimizer, self._device = store, optimizer, device
+        self._weights = serving.weights
+        self._type = torch.bfloat16 if device.type == "cuda" else torch.float32
+        self._networks, self._working = networks, copy.deepcopy(networks).to(self._type)
+        parts = (self._working.unet, self._working.controlnet, self._working.encoders)
+        self._gradients = one_buffer([p for part in parts for p in part.parameters()])
+        self._negatives = serving.negatives.to(device)
+        self._alphas = build_scheduler().alphas_cumprod.to(device)
+        self.missed = torch.ones((), device=device)
+        """The share of the velocity that is not predicted, lately."""
+
+    def inputs(self, drawn: Draw, generator: np.random.Generator) -> tuple[Tensor, ...]:
+        """What differs from step to step, as `backward` takes it."""
+        sample, kind, scale = _controls(drawn.styles, generator, self._weights)
+        arrays = (drawn.places, drawn.captions, drawn.styles, sample, kind, scale)
+        return (*(torch.from_numpy(array) for array in arrays), drawn.time_ids)
+
+    def backward(
+        self,
+        drawn: Draw,
+        places: Tensor,
+        captions: Tensor,
+        styles: Tensor,
+        sample: Tensor,
+        kind: Tensor,
+        scale: Tensor,
+        time_ids: Tensor,
+    ) -> None:
+        """Leave the gradients in the optimizer."""
+        with torch.no_grad():
+            torch._foreach_copy_(
+                list(self._working.parameters()), list(self._networks.parameters())
+            )
+        self._gradients.zero_()
+        shown = self._store.batch(drawn, places, captions)
+        clean = shown.latents
+        timesteps = _timesteps(len(clean), self._device)
+        noise = torch.randn_like(clean)
+        alpha = self._alphas[timesteps].view(-1, 1, 1, 1)
+        noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+        text = _texts(shown.tokens, self._negatives[styles], time_ids)
+        sights = self._store.sights(drawn, places[sample], kind).to(self._type)
+        controls = Controls(sample, scale.view(-1, 1, 1, 1), sights)
+        noisy = noisy.to(self._type).contiguous(memory_format=torch.channels_last)
+        predicted = self._working(noisy, timesteps, text, controls)
+        errors = ((predicted.float() - velocity).pow(2) * _emphasis(shown.words)).mean((1, 2, 3))
+        errors.mean().backward()
+        self._optimizer.gradients.copy_(self._gradients)
+        # Pictures differ in how much there is to predict: the share that was not is comparable.
+        share = errors.detach().sum() / velocity.pow(2).mean((1, 2, 3)).sum()
+        self.missed.lerp_(share, 0.03)
 
 
 def connect(controlnet: ControlNetModel) -> ControlNetModel:
@@ -199,53 +260,41 @@ def _timesteps(batch: int, device: torch.device) -> Tensor:
     In the first steps of a picture there is nothing in the noise to see, yet a network that has mostly
     seen pictures through it takes its large blotches for colours, and paints them.
     """
-    lowest = torch.tensor([0, 600, 900], device=device)
-    shares = torch.tensor([0.4, 0.3, 0.3], device=device)
-    start = lowest[torch.multinomial(shares, batch, replacement=True)]
+    draws = torch.rand(batch, device=device)
+    start = torch.where(draws < 0.4, 0, torch.where(draws < 0.7, 600, 900))
     return start + (torch.rand(batch, device=device) * (1000 - start)).long()
 
 
-def _texts(
-    shown: Batch, generator: np.random.Generator, serving: Serving, device: torch.device
-) -> Text:
+def _texts(tokens: Tensor, negatives: Tensor, time_ids: Tensor) -> Text:
     """A tenth of the texts is dropped for guidance: half of them become nothing, half the style's negative prompt."""
-    number, window = len(shown.places), shown.window
-    draws = torch.from_numpy(generator.random(number)).to(device)
-    negatives = serving.negatives.to(device)[torch.from_numpy(shown.styles).to(device)]
-    tokens = torch.where(draws[:, None] < 0.05, negatives, shown.tokens)
+    number = len(tokens)
+    draws = torch.rand(number, device=tokens.device)
+    tokens = torch.where(draws[:, None] < 0.05, negatives, tokens)
     kept = ((draws < 0.05) | (draws >= 0.1)).float()
-    whole, seen = shown.bucket.size, window.size
-    ids = [whole.height, whole.width, window.top, window.left, seen.height, seen.width]
-    time_ids = torch.tensor([ids], dtype=torch.float32, device=device)
     return Text(tokens, kept, time_ids.expand(number, 6))
 
 
 def _controls(
-    store: EncodedPool,
-    shown: Batch,
-    generator: np.random.Generator,
-    serving: Serving,
-    device: torch.device,
-) -> Controls:
-    """Weights as the service would send them: the style's own four, two of them, one alone, a few none."""
-    number = len(shown.styles)
-    # The same number of pairs in every batch of a size: convolutions are planned anew for each new shape.
+    styles: np.ndarray, generator: np.random.Generator, serving: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(sample, kind, scale) of each pair. Weights as the service would send them: the style's own four, two of them,
+    one alone, a few none."""
+    number = len(styles)
+    # The same number of pairs in every batch of a size: what is recorded has one shape.
     share = ((generator.permutation(number) + 0.5) / number)[:, None]
     order = generator.random((number, len(KINDS))).argsort(axis=1)
     chosen = order < np.where(share < ONE_ALONE, 1, 2)
     weights = np.where(
         share < ALL_FOUR[0],
         chosen * generator.uniform(0.4, 1.8, order.shape),
-        serving.weights[shown.styles] * generator.uniform(0.6, 1.3, order.shape),
+        serving[styles] * generator.uniform(0.6, 1.3, order.shape),
     )
     weights[share[:, 0] > ALL_FOUR[1]] = 0
     rows, columns = np.nonzero(weights)
-    scale = torch.from_numpy(weights[rows, columns].astype(np.float32)).view(-1, 1, 1, 1)
-    sample, kind = (torch.from_numpy(index).to(device) for index in (rows, columns))
-    return Controls(sample, scale.to(device), store.sights(shown, sample, kind))
+    return rows, columns, weights[rows, columns].astype(np.float32)
 
 
-def _emphasis(shown: Batch) -> Tensor:
+def _emphasis(words: Tensor) -> Tensor:
     """(batch, 1, h, w) weights of mean 1: the strokes are what must be right."""
-    weights = 1 + WORD_WEIGHT * shown.words
+    weights = 1 + WORD_WEIGHT * words
     return weights / weights.mean((1, 2, 3), keepdim=True)

@@ -42,20 +42,40 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
+class Draw:
+    """Which samples a batch shows: `places` (n,) in the bucket of that index, one of two `captions` (n,) of each."""
+
+    bucket: int
+    size: Size
+    window: Window
+    places: np.ndarray
+    captions: np.ndarray
+    styles: np.ndarray
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the window is the whole picture."""
+        return self.window.size == self.size
+
+    @property
+    def time_ids(self) -> Tensor:
+        """(6,) SDXL's size conditions: whole size, offset and size of the window, each height first."""
+        whole, window = self.size, self.window
+        ids = (whole.height, whole.width, window.top, window.left)
+        return torch.tensor((*ids, window.size.height, window.size.width), dtype=torch.float32)
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """n samples seen through a window.
 
     `latents` (n, 16, h, w) and `words` (n, 1, h, w), the word's coverage, are the window's; `tokens` (n, 77)
-    are of one of each sample's captions, `styles` its style.
+    are of one of each sample's captions.
     """
 
-    bucket: Bucket
-    places: Tensor
-    window: Window
     latents: Tensor
     words: Tensor
     tokens: Tensor
-    styles: np.ndarray
 
 
 @dataclass(eq=False)
@@ -99,38 +119,55 @@ class EncodedPool:
             size = max(2, chunk * 512 * 512 // (bucket.size.width * bucket.size.height))
             first = max(encoded.added, bucket.added - bucket.capacity)
             for start in range(first, added := bucket.added, size):
-                places = np.arange(start, min(added, start + size)) % bucket.capacity
-                self._encode(bucket, encoded, places)
+                places = np.arange(start, min(added, start + size))
+                if self._device.type == "cuda":
+                    # Always as many, some twice: each new shape would be planned anew.
+                    places = np.resize(places, size)
+                self._encode(bucket, encoded, places % bucket.capacity)
                 new = True
             encoded.added = added
         if new and self._file:
             torch.save([vars(bucket) for bucket in self._buckets], self._file)
 
-    def pick(self, generator: np.random.Generator, batch: int, cropped: bool) -> Batch:
-        """A batch of about `batch` crops' area: larger pictures come fewer at a time."""
-        bucket = self._pool.pick_bucket(generator)
-        encoded = self._buckets[self._pool.buckets.index(bucket)]
+    def draw(
+        self,
+        sizes: np.random.Generator,
+        generator: np.random.Generator,
+        batch: int,
+        cropped: bool,
+    ) -> Draw:
+        """About `batch` crops' area: larger pictures come fewer at a time. `sizes` picks the bucket alone, so that
+        processes that share it train on one size at a time."""
+        bucket = self._pool.pick_bucket(sizes)
+        index = self._pool.buckets.index(bucket)
+        encoded = self._buckets[index]
         if not encoded.added:  # it came to life after the last update
-            return self.pick(generator, batch, cropped)
+            return self.draw(sizes, generator, batch, cropped)
         window = _window(bucket.size, generator, cropped)
         number = max(2, round(batch * CROP * CROP / (window.size.width * window.size.height)))
         places = generator.integers(0, min(encoded.added, bucket.capacity), number)
-        where = torch.from_numpy(places).to(self._device)
-        return Batch(
-            bucket,
-            where,
+        return Draw(
+            index,
+            bucket.size,
             window,
-            window.of(encoded.latents[where]).float(),
-            window.of(encoded.words[where]).float()[:, None],
-            encoded.tokens[where, torch.from_numpy(generator.integers(0, 2, number))].long(),
+            places,
+            generator.integers(0, 2, number),
             np.array([bucket.styles[place] for place in places]),
         )
 
-    def sights(self, batch: Batch, samples: Tensor, kinds: Tensor) -> Tensor:
-        """Control images `kinds` of the batch's `samples`, as the ControlNet sees them: (n, 96, h, w)."""
-        encoded = self._buckets[self._pool.buckets.index(batch.bucket)]
-        chosen = encoded.sights[batch.places[samples], kinds]
-        return batch.window.of(chosen).contiguous(memory_format=torch.channels_last)
+    def batch(self, drawn: Draw, places: Tensor, captions: Tensor) -> Batch:
+        """What was drawn, with the draw's places and captions as tensors."""
+        encoded = self._buckets[drawn.bucket]
+        return Batch(
+            drawn.window.of(encoded.latents[places]).float(),
+            drawn.window.of(encoded.words[places]).float()[:, None],
+            encoded.tokens[places, captions].long(),
+        )
+
+    def sights(self, drawn: Draw, places: Tensor, kinds: Tensor) -> Tensor:
+        """Control images `kinds` of the samples at `places`, as the ControlNet sees them: (n, 96, h, w)."""
+        chosen = self._buckets[drawn.bucket].sights[places, kinds]
+        return drawn.window.of(chosen).contiguous(memory_format=torch.channels_last)
 
     def _empty(self, bucket: Bucket) -> _Encoded:
         height, width = latent_shape(bucket.size)

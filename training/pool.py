@@ -7,6 +7,7 @@ later run opens again.
 import itertools
 import json
 import multiprocessing
+import os
 import queue
 import tempfile
 import threading
@@ -86,6 +87,9 @@ class SamplePool:
         return ready[generator.choice(len(ready), p=weights / weights.sum())][0]
 
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
 def open_pool(
     name: str,
     plan: dict[Size, tuple[int, float]],
@@ -122,6 +126,8 @@ def save_index(pool: SamplePool, folder: Path) -> None:
 
 
 def _fill(pool: SamplePool, workers: int, maker: SampleMaker, endless: bool) -> None:
+    # One thread for each worker: they are as many as the cores already. Libraries read this when they load.
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     context = multiprocessing.get_context("forkserver")
     with (
         tempfile.TemporaryDirectory(dir=_memory_folder()) as scratch,
@@ -175,7 +181,6 @@ _scratch: Path
 
 
 def _start_worker(maker: SampleMaker, scratch: Path) -> None:
-    # One thread each: the workers are as many as the cores already.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     global _maker, _scratch  # each worker process has its own

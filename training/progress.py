@@ -10,6 +10,8 @@ from typing import Any, Protocol
 
 import torch
 
+from training import processes
+
 logger = logging.getLogger("training")
 
 _LONGEST_STEP = 15.0
@@ -65,7 +67,8 @@ class Stage:
             yield self.step
             self.step += 1
             # A process that was stopped for a while has not trained in that time.
-            self.elapsed += min(_LONGEST_STEP, time.monotonic() - began)
+            own = self.elapsed + min(_LONGEST_STEP, time.monotonic() - began)
+            self.elapsed = processes.told_by_first(own)
             if time.monotonic() - saved > self.save_every:
                 self.save()
                 saved = time.monotonic()
@@ -81,7 +84,7 @@ class Stage:
 
     def report(self, every: int, **figures: float | torch.Tensor) -> None:
         """Log the figures each `every` steps."""
-        if self.step % every:
+        if self.step % every or processes.number():
             return
         values = {
             key: round(float(value.detach() if isinstance(value, torch.Tensor) else value), 5)
@@ -98,7 +101,12 @@ class Stage:
             log.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
-        """Write everything, under another name first: a cut-off run never leaves half a file."""
+        """Write everything, under another name first: a cut-off run never leaves half a file.
+
+        The first process does it for all.
+        """
+        if processes.number():
+            return
         state = {name: part.state_dict() for name, part in self.parts.items()}
         partial = self._file.with_suffix(".partial")
         torch.save({"step": self.step, "elapsed": self.elapsed, "parts": state}, partial)

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
+from training import processes
 from training.art import STYLES
 from training.models import POOLED_WIDTH, TEXT_WIDTHS, build_text_encoders, encode_text
+from training.optimizer import MatrixOptimizer
 from training.pool import SamplePool
 from training.progress import Stage
 from writing_service.scene.pictograms import PictogramLibrary
@@ -36,16 +38,16 @@ def train_text(
 ) -> nn.ModuleList:
     """Return the encoders, narrow one first."""
     torch.manual_seed(2)
-    generator = np.random.default_rng(2)
+    generator = np.random.default_rng((2, processes.number()))
     codes = concept_codes().to(device)
     encoders = nn.ModuleList(build_text_encoders(tokenizer)).to(device)
     head = nn.Linear(sum(TEXT_WIDTHS), CODE).to(device)
-    optimizer = torch.optim.AdamW([*encoders.parameters(), *head.parameters()], lr=2e-3)
+    optimizer = MatrixOptimizer([([encoders, head], 1.0)], weight_decay=0.01)
     stage = Stage(
         "text", folder, minutes, {"encoders": encoders, "head": head, "optimizer": optimizer}
     )
     for _ in stage.steps():
-        optimizer.param_groups[0]["lr"] = stage.rate(2e-3, warmup=30, hold=0.3)
+        optimizer.set_rate(stage.rate(2e-3, warmup=30, hold=0.3))
         captions, styles, concepts = _captions(pool, generator, batch)
         states, pooled = encode_text(tuple(encoders), tokenize(tokenizer, captions).to(device))
         known = torch.tensor([concept >= 0 for concept in concepts], device=device)
@@ -54,8 +56,9 @@ def train_text(
         by_pooled = (pooled[:, :CODE] - wanted).pow(2).mean(1)[known].mean()
         by_states = (head(states[:, 40]) - wanted).pow(2).mean(1)[known].mean()
         style_error = (pooled[:, CODE : CODE + len(STYLES)] - looks).pow(2).mean()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.clear()
         (by_pooled + style_error + 0.3 * by_states).backward()
+        optimizer.exchange()
         optimizer.step()
         stage.report(50, pooled=by_pooled, states=by_states, style=style_error)
     return encoders

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from training import processes
 from training.models import LATENT_CHANNELS, LATENT_FACTOR, build_vae
 from training.optimizer import MatrixOptimizer
 from training.pool import SamplePool
@@ -33,11 +34,11 @@ def train_vae(
 ) -> AutoencoderKL:
     """Return the averaged weights, in evaluation mode."""
     torch.manual_seed(1)
-    generator = np.random.default_rng(1)
+    generator = np.random.default_rng((1, processes.number()))
     model = build_vae().to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).requires_grad_(False)
     optimizer = MatrixOptimizer([([model], 1.0)], weight_decay=0.01)
-    components = PrincipalComponents.of(_crops(pool, generator, 256, device))
+    components = PrincipalComponents.of(processes.of_first(_crops(pool, generator, 256, device)))
     stage = Stage(
         "vae", folder, minutes, {"model": model, "average": average, "optimizer": optimizer}
     )
@@ -56,8 +57,9 @@ def train_vae(
                 regularity = (mean - code).pow(2).mean() + 0.1 * (logvar + 4).pow(2).mean()
             drawn = model.decoder(model.post_quant_conv(latents)).float()
         loss, figures = reconstruction_loss(drawn, pictures)
+        optimizer.clear()
         (loss + regularity).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.exchange()
         optimizer.step()
         follow(average, model, min(0.998, (step + 1) / (step + 20)))
         stage.report(50, loss=loss, kl=divergence, **figures)
@@ -84,7 +86,7 @@ def train_decoder(
     stage = Stage(
         "decoder", folder, minutes, {"model": model, "average": average, "optimizer": optimizer}
     )
-    generator = np.random.default_rng(5 + stage.step)
+    generator = np.random.default_rng((5 + stage.step, processes.number()))
     for step in stage.steps():
         optimizer.set_rate(stage.rate(0.4 * PEAK_RATE, warmup=20, hold=0.2))
         pictures = _crops(pool, generator, batch, device)
@@ -94,8 +96,9 @@ def train_decoder(
                 latents = latents + 0.08 * torch.randn_like(latents)
             drawn = model.decoder(model.post_quant_conv(latents)).float()
         loss, figures = reconstruction_loss(drawn, pictures)
+        optimizer.clear()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for part in trained for p in part.parameters()], 1.0)
+        optimizer.exchange()
         optimizer.step()
         follow(average, model, min(0.998, (step + 1) / (step + 20)))
         stage.report(50, loss=loss, **figures)
@@ -179,7 +182,8 @@ def normalise_latents(vae: AutoencoderKL, pool: SamplePool, device: torch.device
     bucket = pool.buckets[0]
     starts = range(0, min(bucket.count, 1024), 32)
     latents = torch.cat([encode(vae, bucket.images[s : s + 32], device).cpu() for s in starts])
-    centre, spread = latents.mean((0, 2, 3)).to(device), latents.std((0, 2, 3)).to(device)
+    centre = processes.of_first(latents.mean((0, 2, 3)).to(device))
+    spread = processes.of_first(latents.std((0, 2, 3)).to(device))
     into, out = vae.quant_conv, vae.post_quant_conv
     out.bias += torch.einsum("oihw,i->o", out.weight, centre)
     out.weight *= spread.view(1, -1, 1, 1)

@@ -80,6 +80,7 @@ def test_the_optimizer_learns_and_goes_on_where_it_was(network: nn.Module):
         for _ in range(count):
             optimizer.set_rate(1e-2)
             loss = (network(picture) - wanted).pow(2).mean()
+            optimizer.clear()
             loss.backward()
             optimizer.step()
         return float(loss.detach())
@@ -152,11 +153,13 @@ def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded():
     store.update()
     assert (pool.buckets[0].added, pool.buckets[0].count) == (21, 20)
     np.testing.assert_array_equal(pool.buckets[0].images[0], late.target)
-    batch = store.pick(np.random.default_rng(0), 8, cropped=False)
-    expected = encode(vae, pool.buckets[0].images[batch.places], torch.device("cpu"))
+    drawn = store.draw(np.random.default_rng(0), np.random.default_rng(0), 8, cropped=False)
+    places = torch.from_numpy(drawn.places)
+    batch = store.batch(drawn, places, torch.from_numpy(drawn.captions))
+    expected = encode(vae, pool.buckets[0].images[places], torch.device("cpu"))
     torch.testing.assert_close(batch.latents, expected, atol=0.05, rtol=0.05)
-    assert batch.tokens.shape == (len(batch.places), 77)
-    sights = store.sights(batch, torch.tensor([1, 0]), torch.tensor([3, 0]))
+    assert batch.tokens.shape == (len(places), 77)
+    sights = store.sights(drawn, places[:2], torch.tensor([3, 0]))
     assert sights.shape == (2, 96, 4, 4)
 
 
