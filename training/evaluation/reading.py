@@ -25,6 +25,9 @@ HEIGHT = 96
 
 _MARGIN = 0.12
 
+OUTLINES = (60, 90, 120)
+"""Lightness, of 255, below which pixels may be an outline."""
+
 _RAW_LINE = 13
 """Tesseract's page mode that looks for no words in a line."""
 
@@ -95,12 +98,15 @@ def crop_to_ink(picture: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[
 
 
 def layers(crop: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Black-on-white candidates: the grey crop, Otsu on each Lab channel, k-means clusters alone and by darkness."""
+    """Black-on-white candidates: the grey crop, Otsu on each Lab channel, what dark outlines enclose, k-means
+    clusters alone and by darkness."""
     yield cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)
     for channel in cv2.split(lab):
         _, binary = cv2.threshold(channel, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
         yield from (binary, 255 - binary)
+    for darkest in OUTLINES:
+        yield _enclosed(lab[..., 0] >= darkest)
     for clusters in (3, 4, 5, 6):
         yield from _cluster_layers(lab, clusters)
 
@@ -116,7 +122,7 @@ def _attempts(
     candidates = list(
         {layer.tobytes(): layer for layer in layers(crop) if _has_ink(layer)}.values()
     )
-    first, clusters, further = candidates[:7], candidates[7:21], candidates[21:]
+    first, clusters, further = candidates[:10], candidates[10:24], candidates[24:]
     for several, mode in (
         (first[:1], usual),
         (first[1:], usual),
@@ -165,6 +171,14 @@ def _page_mode(crop: NDArray[np.uint8], wanted: str) -> int:
     if len(wanted) == 1:
         return 8
     return 7 if crop.shape[0] <= HEIGHT else 6
+
+
+def _enclosed(light: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Light areas that do not reach the crop's edge: outlined letters, whatever the run of colours inside them."""
+    count, areas = cv2.connectedComponents(light.astype(np.uint8), connectivity=4)
+    edge = np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]])
+    inside = np.setdiff1d(np.arange(1, count), edge)
+    return np.where(np.isin(areas, inside), 0, 255).astype(np.uint8)
 
 
 def _cluster_layers(lab: NDArray[np.uint8], clusters: int) -> Iterator[NDArray[np.uint8]]:

@@ -8,7 +8,7 @@ from training.art import STYLES
 from training.evaluation.bench import Bench, Drawing, Progress
 from training.evaluation.results import Row, told
 
-STEPS = (8, 10, 12, 14)
+STEPS = (6, 8, 10, 12)
 WORDS = 40
 
 

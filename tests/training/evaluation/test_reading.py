@@ -3,6 +3,7 @@
 import random
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,6 +70,17 @@ def test_a_layer_shows_what_grey_hides():
 
 
 @needs_tesseract
+def test_a_layer_holds_what_an_outline_encloses_whatever_its_colours():
+    """A ring filled with a run of colours that the ground has too, on a ground that reaches the edge."""
+    run = np.linspace(120, 250, 120).astype(np.uint8)
+    crop = np.dstack([np.tile(run, (100, 1))] * 2 + [np.tile(run[::-1], (100, 1))])
+    filled = np.zeros((100, 120), bool)
+    filled[30:70, 30:90] = True
+    outlined = cv2.dilate(filled.astype(np.uint8), np.ones((9, 9))) > 0
+    crop[outlined & ~filled] = 10
+    assert any(((layer == 0) == filled).all() for layer in reading.layers(crop))
+
+
 def test_print_is_read_and_another_word_is_not():
     word, other = word_of("guitar"), word_of("rocket")
     with reading.Readers(1) as readers:
