@@ -28,6 +28,9 @@ _MARGIN = 0.12
 OUTLINES = (60, 90, 120)
 """Lightness, of 255, below which pixels may be an outline."""
 
+GAPS = (3, 5)
+"""Pixels of an outline's gaps that are closed."""
+
 _RAW_LINE = 13
 """Tesseract's page mode that looks for no words in a line."""
 
@@ -99,7 +102,7 @@ def crop_to_ink(picture: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[
 
 def layers(crop: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Black-on-white candidates: the grey crop, Otsu on each Lab channel, what dark outlines enclose, k-means
-    clusters alone and by darkness."""
+    clusters alone and by darkness, what outlines with gaps enclose."""
     yield cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)
     for channel in cv2.split(lab):
@@ -109,6 +112,8 @@ def layers(crop: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         yield _enclosed(lab[..., 0] >= darkest)
     for clusters in (3, 4, 5, 6):
         yield from _cluster_layers(lab, clusters)
+    for darkest, gap in itertools.product(OUTLINES, GAPS):
+        yield _enclosed(lab[..., 0] >= darkest, gap)
 
 
 def _attempts(
@@ -131,6 +136,7 @@ def _attempts(
         (clusters, usual),
         (clusters, _RAW_LINE),
         (further, usual),
+        ([_halved(layer) for layer in further[-len(OUTLINES) * len(GAPS) :]], usual),
     ):
         if several:
             yield several, mode
@@ -173,12 +179,18 @@ def _page_mode(crop: NDArray[np.uint8], wanted: str) -> int:
     return 7 if crop.shape[0] <= HEIGHT else 6
 
 
-def _enclosed(light: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Light areas that do not reach the crop's edge: outlined letters, whatever the run of colours inside them."""
-    count, areas = cv2.connectedComponents(light.astype(np.uint8), connectivity=4)
+def _enclosed(light: NDArray[np.bool_], gap: int = 1) -> NDArray[np.uint8]:
+    """Light areas that do not reach the crop's edge: outlined letters, whatever the run of colours inside them.
+
+    Outlines are thickened to close gaps, and what they enclose gets its size back.
+    """
+    square = np.ones((gap, gap), np.uint8)
+    count, areas = cv2.connectedComponents(
+        cv2.erode(light.astype(np.uint8), square), connectivity=4
+    )
     edge = np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]])
-    inside = np.setdiff1d(np.arange(1, count), edge)
-    return np.where(np.isin(areas, inside), 0, 255).astype(np.uint8)
+    inside = np.isin(areas, np.setdiff1d(np.arange(1, count), edge))
+    return np.where(cv2.dilate(inside.astype(np.uint8), square) > 0, 0, 255).astype(np.uint8)
 
 
 def _cluster_layers(lab: NDArray[np.uint8], clusters: int) -> Iterator[NDArray[np.uint8]]:

@@ -79,6 +79,8 @@ def test_a_layer_holds_what_an_outline_encloses_whatever_its_colours():
     outlined = cv2.dilate(filled.astype(np.uint8), np.ones((9, 9))) > 0
     crop[outlined & ~filled] = 10
     assert any(((layer == 0) == filled).all() for layer in reading.layers(crop))
+    crop[50:52, 26:30] = crop[0, :4]  # a gap of two pixels
+    assert any(((layer == 0) == filled).all() for layer in reading.layers(crop))
 
 
 def test_print_is_read_and_another_word_is_not():
