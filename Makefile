@@ -51,8 +51,7 @@ gallery: $(RUNTIME)
 
 # Needs Debian's tesseract-ocr with chi-sim, jpn, kor, rus, deu, ell, ara, heb, hin and tha.
 # Figures in out/evaluation, pictures in docs/evaluation; what was measured before is not measured again.
-eval-embedded: $(RUNTIME)
-	$(PIP) install -c constraints.txt -e ".[evaluation]"
+eval-embedded: $(DEV)
 	$(BIN)/python -m training.evaluation gallery=docs/evaluation $(ARGS)
 
 bench-embedded: $(RUNTIME)
@@ -80,5 +79,5 @@ $(RUNTIME): pyproject.toml constraints.txt
 
 $(DEV): $(RUNTIME)
 	@echo "Installing development tools ..."
-	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(PIP) install -c constraints.txt -e ".[dev,evaluation]"
 	@touch $@

@@ -206,6 +206,7 @@ def take_up(plan: Plan, pool: SamplePool, device: torch.device) -> Parts:
         texts = [pair[0] for pair in pool.buckets[0].captions[: pool.buckets[0].count][:2000]]
         pooled = encode_text(encoders, tokenize(tokenizer, texts))[1]
     take_over(networks.unet, saved, pooled)
+    # Each process has learnt from the texts of its own samples.
     for parameter in networks.parameters():
         processes.of_first(parameter.data)
     vae = AutoencoderKL.from_pretrained(start / "vae", torch_dtype=torch.float32)
@@ -225,14 +226,12 @@ def settle(on_cpu: bool) -> None:
 
 
 def prepare_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The saved one, or a new one from captions of every concept and style."""
+    """The saved one, or a new one from captions of every concept and style; the first process makes it for all."""
     saved = folder / "tokenizer"
-    if saved.exists():
-        return load_tokenizer(saved)
-    tokenizer = train_tokenizer(caption_corpus())
-    if processes.number() == 0:
-        tokenizer.save_pretrained(saved)
-    return tokenizer
+    if processes.number() == 0 and not saved.exists():
+        train_tokenizer(caption_corpus()).save_pretrained(saved)
+    processes.await_first()
+    return load_tokenizer(saved)
 
 
 def serving_conditions(tokenizer: CLIPTokenizer) -> Serving:

@@ -67,6 +67,11 @@ def of_first(values: Tensor) -> Tensor:
     return values
 
 
+def await_first() -> None:
+    """Until the first process has come as far."""
+    told_by_first(0.0)
+
+
 def told_by_first(value: float) -> float:
     """The first process's value, in all; waits for it, but not for the GPU."""
     if count() == 1:

@@ -141,7 +141,8 @@ def progress_until(deadline: float) -> Iterator[float]:
 
 
 def train(network: Network, store: Store, progress: Iterable[float], plan: Plan) -> Network:
-    """A step for each of `progress`, which rises from 0 to 1; returns a running mean of the weights."""
+    """Step while `progress` rises from 0 to 1, but no more often than there are pictures for; returns a running mean
+    of the weights."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=0.05)
     mean = Mean(network)
     step = 0

@@ -42,7 +42,7 @@ SIZES = (
     (Size(512, 1024), 3),
     (Size(1024, 512), 3),
 )
-"""And how many pictures of each: the largest take six seconds."""
+"""And how many pictures of each: large ones take long."""
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.evaluation.gallery import MOST_BYTES, fitted, in_rows, save_sheet
-from training.evaluation.results import load, save, share, table
-
-pytest.importorskip("pytesseract", reason="the parts read with it")
-
 from training.evaluation.__main__ import Options, digest, parse
 from training.evaluation.cleanness import chroma, edge_energy, psnr
 from training.evaluation.control import sans_styles
 from training.evaluation.diversity import hellinger, lab_histogram, spread
 from training.evaluation.formats import LENGTHS
+from training.evaluation.gallery import MOST_BYTES, fitted, in_rows, save_sheet
 from training.evaluation.held_out import HELD_OUT
 from training.evaluation.legibility import Asked, Legibility, Tally, tally
+from training.evaluation.results import load, save, share, table
 from training.evaluation.style import of
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.evaluation import reading
 from training.evaluation.held_out import HELD_OUT, SCRIPTS
 from training.words import random_word
 from writing_service.rendering.fonts import FontLibrary
@@ -16,8 +17,6 @@ from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import Meaning, RenderedWord, Size, TextDirection
-
-reading = pytest.importorskip("training.evaluation.reading", reason="needs pytesseract")
 
 needs_tesseract = pytest.mark.skipif(not shutil.which("tesseract"), reason="needs tesseract")
 
