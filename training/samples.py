@@ -5,6 +5,7 @@ sees exactly what serving will give.
 """
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,7 @@ PLANES = 7
 WORD_ALONE = 0.08
 """Share of the samples without a subject."""
 
-FROM_TEXT = 0.1
+FROM_TEXT = 0.25
 """Share with a common subject that the control images do not show: it must be learnt from the text."""
 
 Looks = Mapping[str, Sequence[int]]
@@ -95,10 +96,10 @@ class SampleMaker:
         from_text = kind < FROM_TEXT
         concept = -1 if kind > 1 - WORD_ALONE else self._concept(from_text, rng)
         style = rng.randrange(len(STYLES))
-        scene = self._scene(word, language, concept, STYLES[style], size, rng, vary=not from_text)
+        scene = self._scene(word, language, concept, STYLES[style], size, rng, from_text)
         controlled = replace(scene, pictogram=None, backdrop=None) if from_text else scene
         name = self.pictograms.names()[concept] if concept >= 0 else ""
-        meanings = [name, *self.pictograms.keywords_of(name)[:4]] if name else self._unseen(rng)
+        meanings = [name, *self._others(name, from_text)] if name else self._unseen(rng)
         return Sample(
             target=np.moveaxis(paint(scene, STYLES[style], self._look(style, rng)), -1, 0),
             controls=draw_controls(self.fan_out, controlled, rng.getrandbits(31), STYLES[style]),
@@ -110,6 +111,18 @@ class SampleMaker:
     def _concept(self, common: bool, rng: random.Random) -> int:
         names = self.pictograms.names()
         return names.index(rng.choice(COMMON)) if common else rng.randrange(len(names))
+
+    def _others(self, name: str, from_text: bool) -> Sequence[str]:
+        """Other words for it. Where the text must do alone, only those that tell it from the other common ones."""
+        words = self.pictograms.keywords_of(name)
+        if from_text:
+            words = [word for word in words if self._common_words[word] == 1]
+        return words[:4]
+
+    @cached_property
+    def _common_words(self) -> Counter[str]:
+        """How many common subjects have a word."""
+        return Counter(word for name in COMMON for word in {*self.pictograms.keywords_of(name)})
 
     def _unseen(self, rng: random.Random) -> list[str]:
         """A meaning that is not shown: nothing, or one that is not common. The picture stays calm."""
@@ -127,16 +140,16 @@ class SampleMaker:
         style: str,
         size: Size,
         rng: random.Random,
-        vary: bool,
+        from_text: bool,
     ) -> Scene:
         """Mostly in the style's own face, and across; now and then in any, and downwards."""
         art = None
         if concept >= 0:
             art = self.pictograms.named(self.pictograms.names()[concept])
-            art = _varied(art, rng) if vary else art
+            art = art if from_text else _varied(art, rng)
         face = self._faces[style] if rng.random() < 0.8 else rng.choice(tuple(FaceKind))
         direction = TextDirection.VERTICAL if rng.random() < 0.08 else TextDirection.AUTO
-        room = rng.random() < 0.5
+        room = from_text or (concept < 0 and rng.random() < 0.5)
         return self.composer.compose(
             word,
             language,

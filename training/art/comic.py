@@ -143,8 +143,9 @@ def _paint_subject(picture: Layers, motif: Motif) -> None:
 
 def _paint_word(picture: Layers, word: Shape, fill: tuple[str, str]) -> None:
     """White edge, drop shadow, black contour, a bright gradient, a highlight."""
-    unit, line = word.unit, word.stroke(0.5, 3, 8)
-    drop = moved(word.grown(line), 6 * unit, 7 * unit)
+    unit, line = word.unit, word.stroke(0.5, 2.5, 8)
+    depth = word.stroke(0.65, 3, 6)
+    drop = moved(word.grown(line), depth, depth + unit)
     contour = np.maximum(word.grown(line), drop)
     lay(picture, WHITE, np.maximum(word.grown(line + 4 * unit), moved(drop, unit * 2, unit * 2)))
     lay(picture, INK, contour)

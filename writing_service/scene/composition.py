@@ -129,7 +129,8 @@ class SceneComposer:
     ) -> Scene:
         """The same arguments give the same scene. Raises UndrawableText.
 
-        `room` leaves a pictogram's place free where there is none, for what the text alone may bring.
+        `room` is for a subject that the text alone is to bring: its place is one of few, and stays free
+        where there is no pictogram.
         """
         rng = random.Random(seed)
 
@@ -142,7 +143,8 @@ class SceneComposer:
         if pictogram is None and not room:
             return Scene(draw(ALONE.on(canvas)), "alone")
         vertical = flow_of(identify(word, language).script, direction).vertical
-        name, layout = _choose(layouts_for(canvas, vertical), rng)
+        layouts = layouts_for(canvas, vertical)
+        name, layout = _choose(_roomy(layouts) if room else layouts, rng)
         rendered = draw(_moved(layout.word, rng).on(canvas))
         if pictogram is None:
             return Scene(rendered, name)
@@ -150,7 +152,8 @@ class SceneComposer:
         if isinstance(layout.pictogram, Join):
             box = joined_box(rendered.mask, art[..., 3], layout.pictogram, rng)
         else:
-            box = _fitted(_moved(layout.pictogram, rng).on(canvas), art)
+            place = layout.pictogram if room else _moved(layout.pictogram, rng)
+            box = _fitted(place.on(canvas), art)
         return Scene(rendered, name, pictogram, place_art(art, box, canvas))
 
 
@@ -181,6 +184,13 @@ def place_art(art: Pixels, box: Box, canvas: Size) -> Pixels:
     rows, columns = slice(box.top, box.top + box.height), slice(box.left, box.left + box.width)
     placed[rows, columns] = np.clip(np.concatenate([colours, opacity], axis=-1) + 0.5, 0, 255)
     return placed
+
+
+def _roomy(layouts: Mapping[str, Layout]) -> Mapping[str, Layout]:
+    """The first two in which the subject has a place of its own: what is nowhere to be seen must be guessed, and
+    the fewer places it may have, the better it can be."""
+    own = [one for one in layouts.items() if isinstance(one[1].pictogram, Place)]
+    return dict(own[:2])
 
 
 def _choose(layouts: Mapping[str, Layout], rng: random.Random) -> tuple[str, Layout]:
