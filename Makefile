@@ -7,6 +7,7 @@
 # make eval-embedded  measure the embedded checkpoint, an hour: make eval-embedded ARGS="what=legibility"
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
+# make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
@@ -22,7 +23,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-conditioning bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-conditioning bench-encoding bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -59,6 +60,9 @@ bench-embedded: $(RUNTIME)
 
 bench-conditioning: $(RUNTIME)
 	$(BIN)/python -m benchmarks.conditioning
+
+bench-encoding: $(RUNTIME)
+	$(BIN)/python -m benchmarks.encoding
 
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes

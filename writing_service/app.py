@@ -21,6 +21,7 @@ from writing_service.diffusion.detectors import LearnedDetector, learned_methods
 from writing_service.diffusion.doors import GPUWatch, PictureLoader
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
+from writing_service.encoding import EncodingPool
 from writing_service.generator import AIImageGenerator
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.styles import StyleDefinitions
@@ -43,6 +44,7 @@ def create_app(
     loader = loader or _model_loader(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu)
     generator = assemble_generator(settings.ai_generation, loader, gpu, detectors)
+    encoding = EncodingPool()
     admission = Admission(settings.api, generator.statistics)
     started = time.monotonic()
     app = FastAPI(
@@ -52,11 +54,11 @@ def create_app(
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",
-        lifespan=_lifespan(generator, detectors, admission),
+        lifespan=_lifespan(generator, encoding, detectors, admission),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
     add_problem_handlers(app)
-    app.include_router(writing_routes(generator, admission, started))
+    app.include_router(writing_routes(generator, encoding, admission, started))
     app.include_router(health_routes(generator, gpu, admission, started))
     return app
 
@@ -111,7 +113,10 @@ def assemble_generator(
 
 
 def _lifespan(
-    generator: AIImageGenerator, detectors: Sequence[LearnedDetector], admission: Admission
+    generator: AIImageGenerator,
+    encoding: EncodingPool,
+    detectors: Sequence[LearnedDetector],
+    admission: Admission,
 ):
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -121,6 +126,7 @@ def _lifespan(
         yield
         admission.close()
         await asyncio.to_thread(generator.close)
+        await asyncio.to_thread(encoding.close)
         for detector in detectors:
             await asyncio.to_thread(detector.close)
         logger.info("AI service stopped")

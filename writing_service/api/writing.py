@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -15,14 +16,16 @@ from writing_service.api.admission import Admission
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
 from writing_service.config import LARGEST_SIDE
-from writing_service.encoding import encode_picture, encode_result, media_type, to_base64
+from writing_service.encoding import EncodingPool, encode_drawing, encode_result, media_type
 from writing_service.generator import AIImageGenerator
 from writing_service.types import AIGenerationResult, ImageFormat
 
 SERVICE = "writing_image_service"
 
 
-def writing_routes(generator: AIImageGenerator, admission: Admission, started: float) -> APIRouter:
+def writing_routes(
+    generator: AIImageGenerator, encoding: EncodingPool, admission: Admission, started: float
+) -> APIRouter:
     """`started` is `time.monotonic()` of the service's start."""
     router = APIRouter(prefix="/api/writing", tags=["writing"])
 
@@ -34,7 +37,8 @@ def writing_routes(generator: AIImageGenerator, admission: Admission, started: f
     )
     async def generate_writing_image(request: WritingImageRequest) -> Response:
         result = await _draw(request)
-        content = await asyncio.to_thread(_json_answer, request, result)
+        files = await _encode(encoding, request, result)
+        content = await asyncio.to_thread(_json_answer, request, result, files)
         return Response(content, media_type="application/json")
 
     @router.post(
@@ -51,7 +55,9 @@ def writing_routes(generator: AIImageGenerator, admission: Admission, started: f
     )
     async def generate_writing_image_binary(request: WritingImageRequest) -> Response:
         result = await _draw(request)
-        data = await asyncio.to_thread(encode_result, result, 0, request.format, request.quality)
+        data = await encoding.file(
+            partial(encode_result, result, 0, request.format, request.quality)
+        )
         return Response(
             data, media_type=media_type(request.format), headers=_headers(request, result)
         )
@@ -92,37 +98,54 @@ _FEATURES: Mapping[str, bool] = {
 }
 
 
-def _json_answer(request: WritingImageRequest, result: AIGenerationResult) -> bytes:
-    """Everything encoded; the time of it is the last stage's."""
+@dataclass(frozen=True)
+class _Files:
+    """The answer's pictures in base64, and how long that took."""
+
+    pictures: list[str]
+    base: str | None
+    controls: dict[str, dict[str, str]]
+    encode_ms: float
+
+
+async def _encode(
+    encoding: EncodingPool, request: WritingImageRequest, result: AIGenerationResult
+) -> _Files:
+    """All of them at once; the painted ones first, which take longest."""
     started = time.perf_counter()
-    pictures = [
-        to_base64(encode_result(result, index, request.format, request.quality))
+    painted = [
+        partial(encode_result, result, index, request.format, request.quality)
         for index in range(len(result.images))
     ]
     wanted = request.include_conditioning_images
-    base = _png(result.scene.word.image) if wanted else None
-    controls = {
-        kind.value: {one.method: _png(one.image)} for kind, one in result.control_images.items()
-    }
-    encode_ms = round(1000 * (time.perf_counter() - started), 1)
+    controls = list(result.control_images.values()) if wanted else []
+    plain = [lambda: encode_drawing(result.scene.word.image)] if wanted else []
+    drawings = [*plain, *(partial(encode_drawing, one.image) for one in controls)]
+    files = await encoding.base64([*painted, *drawings])
+    pictures, rest = files[: len(painted)], files[len(painted) :]
+    return _Files(
+        pictures,
+        rest[0] if rest else None,
+        {one.kind.value: {one.method: file} for one, file in zip(controls, rest[1:], strict=True)},
+        round(1000 * (time.perf_counter() - started), 1),
+    )
+
+
+def _json_answer(request: WritingImageRequest, result: AIGenerationResult, files: _Files) -> bytes:
     answer = WritingImageResponse(
         success=True,
         status="SUCCESS",
-        generated_image_base64=pictures[0],
-        images_base64=pictures,
-        base_image_base64=base,
-        conditioning_images_base64=controls if wanted else {},
+        generated_image_base64=files.pictures[0],
+        images_base64=files.pictures,
+        base_image_base64=files.base,
+        conditioning_images_base64=files.controls,
         prompt_used=result.prompt.main_prompt if request.include_prompt else None,
         semantic_analysis=_analysis(result) if request.include_semantic_analysis else None,
-        generation_metadata=_with_encoding(result.metadata, encode_ms),
+        generation_metadata=_with_encoding(result.metadata, files.encode_ms),
         format=request.format,
         warnings=_warnings(request, result),
     )
     return answer.model_dump_json().encode()
-
-
-def _png(image: Any) -> str:
-    return to_base64(encode_picture(image, ImageFormat.PNG))
 
 
 def _with_encoding(metadata: Mapping[str, Any], encode_ms: float) -> dict[str, Any]:
