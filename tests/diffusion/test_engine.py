@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -323,7 +323,7 @@ def denoiser_of(pipeline: MultiControlNetPipeline) -> Any:
 @contextmanager
 def replaced(
     pipeline: MultiControlNetPipeline, name: str, make: Callable[..., Any]
-) -> Iterator[None]:
+) -> Generator[None]:
     """One of the denoiser's methods; `make` gets the real one."""
     denoiser = denoiser_of(pipeline)
     setattr(denoiser, name, make(getattr(denoiser, name)))
@@ -366,7 +366,7 @@ def limited(
 
 
 @contextmanager
-def paused(pipeline: MultiControlNetPipeline) -> Iterator[None]:
+def paused(pipeline: MultiControlNetPipeline) -> Generator[None]:
     """Whatever comes meanwhile begins together afterwards."""
     go = threading.Event()
 
