@@ -6,6 +6,7 @@
 # make gallery   draw the pictures of the README and the docs again
 # make eval-embedded  measure the embedded checkpoint, an hour: make eval-embedded ARGS="what=legibility"
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
+# make bench-engine  what sharing batches gains: throughput and waiting of 8 clients
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
@@ -23,7 +24,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-conditioning bench-encoding bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-engine bench-conditioning bench-encoding bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -57,6 +58,9 @@ eval-embedded: $(DEV)
 
 bench-embedded: $(RUNTIME)
 	$(BIN)/python -m benchmarks.embedded
+
+bench-engine: $(RUNTIME)
+	$(BIN)/python -m benchmarks.engine $(ARGS)
 
 bench-conditioning: $(RUNTIME)
 	$(BIN)/python -m benchmarks.conditioning

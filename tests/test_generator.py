@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.fakes import fake_generator
+from writing_service.diffusion.doors import Progress
 from writing_service.diffusion.fake import FakePipeline
 from writing_service.errors import (
     GenerationFailed,
@@ -197,14 +198,20 @@ async def test_counts_and_times():
     assert status["models_loaded"] is True
 
 
-async def test_steps_are_reported():
+async def test_steps_are_reported_and_the_deadline_is_passed_on():
+    generator, pipeline = fake_generator()
+    told = list[Progress]()
+    request = WritingRequest("a", num_inference_steps=2, batch_size=2)
+    await generator.generate(request, told.append, deadline=123.0)
+    assert [(one.step, one.steps) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert pipeline.deadlines == [123.0]
+
+
+async def test_status_tells_of_the_batches_once_there_is_a_pipeline():
     generator, _ = fake_generator()
-    steps = list[tuple[int, int]]()
-    await generator.generate(
-        WritingRequest("a", num_inference_steps=2, batch_size=2),
-        lambda done, total: steps.append((done, total)),
-    )
-    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert (generator.get_status()["queue_depth"], generator.get_status()["batches"]) == (0, None)
+    await generator.generate(WritingRequest("a"))
+    assert set(generator.get_status()["batches"]) == {"steps", "mean_pictures", "largest"}
 
 
 async def test_the_event_loop_stays_free():

@@ -73,7 +73,12 @@ def create_generator(settings: Settings) -> AIImageGenerator:
 
 def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
     assert isinstance(gpu, GPUManager)
-    return ModelLoader(settings.models, gpu, settings.cache)
+    return ModelLoader(
+        settings.models,
+        gpu,
+        settings.cache,
+        deterministic=settings.generation.deterministic,
+    )
 
 
 def _detectors(settings: AIGenerationSettings, gpu: GPUWatch) -> tuple[LearnedDetector, ...]:

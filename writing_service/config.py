@@ -74,7 +74,8 @@ class ModelSettings(Slice):
 class GenerationSettings(Slice):
     """Defaults of a request; None leaves it to the style.
 
-    `deterministic` asks for the same bytes under load too, at the cost of sharing batches.
+    `deterministic` asks for the same bytes under load too, at the cost of sharing batches: each
+    step then has one picture.
     """
 
     num_inference_steps: Steps | None

@@ -13,7 +13,7 @@ from typing import Any
 
 from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
 from writing_service.config import AIGenerationSettings
-from writing_service.diffusion.doors import GPUWatch, OnStep, PictureLoader, PicturePipeline
+from writing_service.diffusion.doors import GPUWatch, OnProgress, PictureLoader, PicturePipeline
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.observability.statistics import GenerationStatistics, StageClock
 from writing_service.prompt.builder import PromptBuilder
@@ -100,12 +100,14 @@ class AIImageGenerator:
         translation: str = "",
         conditioning_weights: Weights | None = None,
         seed: int | None = None,
-        on_step: OnStep | None = None,
+        on_progress: OnProgress | None = None,
+        deadline: float | None = None,
         **generation_params: Any,
     ) -> AIGenerationResult:
         """One word's pictures; `generation_params` are further fields of WritingRequest.
 
-        Raises InvalidRequest, ServiceUnavailable, GenerationFailed.
+        A `deadline`, in seconds of the monotonic clock, that cannot be met is refused early.
+        Raises InvalidRequest, ServiceUnavailable, DeadlinePassed, GenerationFailed.
         """
         request = WritingRequest(
             checked_word(character),
@@ -126,7 +128,8 @@ class AIImageGenerator:
             )
             with clock.timed("prompt"):
                 prompt = await self._build_prompt(request, meaning, scene, pipeline)
-            drawn = await pipeline.draw(_job(prompt, control_images, settled), on_step)
+            job = _job(prompt, control_images, settled)
+            drawn = await pipeline.draw(job, on_progress, deadline)
             clock.add(drawn.stage_times_ms)
             metadata = self._metadata(request, settled, scene, control_images, pipeline, clock)
         return AIGenerationResult(
@@ -141,11 +144,16 @@ class AIImageGenerator:
         )
 
     async def generate(
-        self, request: WritingRequest, on_step: OnStep | None = None
+        self,
+        request: WritingRequest,
+        on_progress: OnProgress | None = None,
+        deadline: float | None = None,
     ) -> AIGenerationResult:
         """The same for a whole request."""
         given = {one.name: getattr(request, one.name) for one in fields(request)}
-        return await self.generate_character_image(given.pop("word"), on_step=on_step, **given)
+        return await self.generate_character_image(
+            given.pop("word"), on_progress=on_progress, deadline=deadline, **given
+        )
 
     def check(self) -> list[str]:
         """Why a request would not be served now; empty when one would."""
@@ -158,7 +166,6 @@ class AIImageGenerator:
         return {
             **self._loader.status(),
             **self.statistics.as_dict(),
-            "batches": None,
             "cache": None,
         }
 

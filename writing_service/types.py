@@ -243,9 +243,24 @@ class PromptResult:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Window:
+    """The part of a picture's steps in which a ControlNet takes part, as fractions of all of them."""
+
+    start: float = 0.0
+    end: float = 1.0
+
+    def covers(self, step: int, steps: int) -> bool:
+        """Whether the whole step, counted from 0, lies inside."""
+        return step / steps >= self.start and (step + 1) / steps <= self.end
+
+
 @dataclass(frozen=True, eq=False)
 class GenerationJob:
-    """Everything that the diffusion needs, complete: equal jobs give equal pictures."""
+    """Everything that the diffusion needs, complete: equal jobs give equal pictures.
+
+    A kind that `control_windows` does not name takes part in all steps.
+    """
 
     prompt: str
     negative_prompt: str
@@ -255,6 +270,7 @@ class GenerationJob:
     guidance_scale: float
     seeds: tuple[int, ...]
     size: Size
+    control_windows: Mapping[ConditioningKind, Window] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.diffusion.conftest import control_images, make_job
+from writing_service.diffusion.doors import Progress, Stage
 from writing_service.diffusion.loader import ModelLoader
 from writing_service.diffusion.pipeline import (
     FakeLoader,
@@ -15,7 +16,7 @@ from writing_service.diffusion.pipeline import (
     MultiControlNetPipeline,
 )
 from writing_service.errors import GenerationFailed, ModelsUnavailable
-from writing_service.types import ConditioningKind, Size
+from writing_service.types import ConditioningKind, Size, Window
 
 CHANGES = [
     {"prompt": "a dog"},
@@ -26,10 +27,11 @@ CHANGES = [
     {"conditioning_scales": {ConditioningKind.CANNY: 0.1}},
     {"control_images": {}},
     {"size": Size(48, 64)},
+    {"control_windows": {ConditioningKind.CANNY: Window(0.0, 0.5)}},
 ]
 
 
-@pytest.mark.parametrize("door", ["draw", "generate", "count_tokens", "close"])
+@pytest.mark.parametrize("door", ["draw", "generate", "count_tokens", "status", "close"])
 def test_pipeline_has_the_same_doors(door: str) -> None:
     real, fake = (getattr(one, door) for one in (MultiControlNetPipeline, FakePipeline))
 
@@ -69,14 +71,14 @@ async def test_batch_gives_what_each_seed_gives_alone() -> None:
 
 
 async def test_generate_and_steps() -> None:
-    steps = list[tuple[int, int]]()
+    told = list[Progress]()
     pipeline = FakePipeline()
-    await pipeline.draw(make_job(seeds=(1, 2)), lambda *step: steps.append(step))
+    await pipeline.draw(make_job(seeds=(1, 2)), told.append)
     images = control_images(Size(40, 32))
 
     picture = await pipeline.generate("a cat", images, {"canny": 0.5}, seed=3)
 
-    assert steps[-1] == (6, 6)
+    assert told[-1] == Progress(Stage.DECODE, 6, 6)
     assert isinstance(picture, Image.Image)
     assert picture.size == (40, 32)
 

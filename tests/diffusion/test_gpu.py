@@ -97,7 +97,7 @@ def test_number_format(requested: str, device: DeviceInfo, dtype: torch.dtype) -
 
 
 @pytest.mark.parametrize(
-    ("side", "pictures"), [(512, 8), (1024, 8), (1448, 4), (2048, 2), (8192, 1)]
+    ("side", "pictures"), [(512, 32), (1024, 8), (1448, 4), (2048, 2), (8192, 1)]
 )
 def test_larger_pictures_come_in_smaller_batches(side: int, pictures: int) -> None:
     manager = GPUManager(gpu_settings(), gpu_of(80))

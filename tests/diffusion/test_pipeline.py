@@ -12,11 +12,14 @@ from diffusers import (
     ControlNetModel,
     ControlNetUnionModel,
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    LCMScheduler,
     StableDiffusionXLControlNetPipeline,
     StableDiffusionXLControlNetUnionPipeline,
+    UniPCMultistepScheduler,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -31,9 +34,10 @@ from tests.diffusion.conftest import (
 )
 from tests.diffusion.tiny_models import FACTOR, KINDS, tiny_vae
 from writing_service.diffusion.controls import UNION_MODES
+from writing_service.diffusion.doors import Progress, Stage
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.errors import GenerationFailed, InvalidRequest, ServiceUnavailable
-from writing_service.types import ConditioningKind, GenerationJob, Size
+from writing_service.types import ConditioningKind, GenerationJob, Size, Window
 
 CANNY, DEPTH = ConditioningKind.CANNY, ConditioningKind.DEPTH
 SCHEDULERS: list[tuple[type[Any], dict[str, Any]]] = [
@@ -50,6 +54,9 @@ SCHEDULERS: list[tuple[type[Any], dict[str, Any]]] = [
     ),
     (EulerAncestralDiscreteScheduler, {}),
     (HeunDiscreteScheduler, {}),
+    (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    (UniPCMultistepScheduler, {}),
+    (LCMScheduler, {}),
 ]
 
 
@@ -87,6 +94,15 @@ def pixels(image: Image.Image) -> bytes:
     return image.tobytes()
 
 
+def use_scheduler(folder: Path, scheduler: type[Any], options: dict[str, Any]) -> None:
+    scheduler(beta_schedule="scaled_linear", **options).save_pretrained(
+        folder / "base" / "scheduler"
+    )
+    # The folder may name another scheduler class than its index says.
+    index = folder / "base" / "model_index.json"
+    index.write_text(index.read_text().replace("DDIMScheduler", scheduler.__name__))
+
+
 # What diffusers' Euler schedulers say under NumPy 2.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("guidance", [1.0, 6.0])
@@ -98,12 +114,7 @@ async def test_picture_is_that_of_diffusers(
     options: dict[str, Any],
     guidance: float,
 ) -> None:
-    scheduler(beta_schedule="scaled_linear", **options).save_pretrained(
-        own_tiny / "base" / "scheduler"
-    )
-    # The folder may name another scheduler class than its index says.
-    index = own_tiny / "base" / "model_index.json"
-    index.write_text(index.read_text().replace("DDIMScheduler", scheduler.__name__))
+    use_scheduler(own_tiny, scheduler, options)
     job = make_job(guidance_scale=guidance)
     pipeline = await make_loader(model_settings(own_tiny)).load()
 
@@ -115,15 +126,26 @@ async def test_picture_is_that_of_diffusers(
     )
 
 
+# What diffusers' Euler schedulers say under NumPy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("kinds", [list(ConditioningKind), [DEPTH]])
+@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
 async def test_union_picture_is_that_of_diffusers(
-    tiny: Path, union_pipeline: MultiControlNetPipeline, kinds: list[ConditioningKind]
+    own_tiny: Path,
+    make_loader: Loaders,
+    scheduler: type[Any],
+    options: dict[str, Any],
+    kinds: list[ConditioningKind],
 ) -> None:
+    use_scheduler(own_tiny, scheduler, options)
+    union = str(own_tiny / "union")
+    settings = model_settings(own_tiny, controlnet_models={}, controlnet_union=union)
+    union_pipeline = await make_loader(settings).load()
     scales = {kind: 0.4 + 0.2 * place for place, kind in enumerate(kinds)}
     job = make_job(conditioning_scales=scales)
     reference = StableDiffusionXLControlNetUnionPipeline.from_pretrained(
-        tiny / "base",
-        controlnet=ControlNetUnionModel.from_pretrained(tiny / "union"),
+        own_tiny / "base",
+        controlnet=ControlNetUnionModel.from_pretrained(union),
         add_watermarker=False,
     )
 
@@ -138,6 +160,26 @@ async def test_union_picture_is_that_of_diffusers(
             control_mode=[UNION_MODES[kind] for kind in kinds],
         ),
     )
+
+
+async def test_windows_are_those_of_diffusers(
+    tiny: Path, pipeline: MultiControlNetPipeline
+) -> None:
+    windows = {CANNY: Window(0.0, 0.5), DEPTH: Window(0.5, 1.0)}
+    job = make_job(num_inference_steps=4, control_windows=windows)
+    whole = await pipeline.draw(make_job(num_inference_steps=4))
+
+    drawn = await pipeline.draw(job)
+
+    picture = by_diffusers(
+        separate_reference(tiny),
+        job,
+        image=list(job.control_images.values()),
+        control_guidance_start=[0.0, 0.5, 0.0, 0.0],
+        control_guidance_end=[0.5, 1.0, 1.0, 1.0],
+    )
+    assert_same(drawn.images[0].image, picture)
+    assert pixels(drawn.images[0].image) != pixels(whole.images[0].image)
 
 
 async def test_shared_network_draws_as_four_copies_of_it(tiny: Path, make_loader: Loaders) -> None:
@@ -249,10 +291,10 @@ async def test_seeds_decide_and_neighbours_do_not(pipeline: MultiControlNetPipel
     alone = await pipeline.draw(make_job(seeds=(8,)))
     again = await pipeline.draw(make_job(seeds=(8,)))
 
-    pictures = [pixels(one.image) for one in together.images]
     assert [one.seed for one in together.images] == [7, 8, 9]
-    assert len(set(pictures)) == 3
-    assert pictures[1] == pixels(alone.images[0].image) == pixels(again.images[0].image)
+    assert len({pixels(one.image) for one in together.images}) == 3
+    assert_same(together.images[1].image, alone.images[0].image)
+    assert pixels(alone.images[0].image) == pixels(again.images[0].image)
 
 
 async def test_chance_elsewhere_does_not_matter(pipeline: MultiControlNetPipeline) -> None:
@@ -301,38 +343,48 @@ async def test_odd_size_is_the_middle_of_the_next_larger(
 
 
 async def test_times_and_steps_are_told(pipeline: MultiControlNetPipeline) -> None:
-    steps = list[tuple[int, int]]()
+    told = list[Progress]()
 
-    drawn = await pipeline.draw(make_job(seeds=(1, 2)), lambda *step: steps.append(step))
+    drawn = await pipeline.draw(make_job(seeds=(1, 2)), told.append)
 
-    assert steps == [(done, 6) for done in range(1, 7)]
+    assert [(one.stage, one.step, one.steps) for one in told] == [
+        (Stage.QUEUE, 0, 6),
+        (Stage.DENOISE, 2, 6),
+        (Stage.DENOISE, 4, 6),
+        (Stage.DECODE, 6, 6),
+    ]
+    assert told[0].seconds_left is None
+    assert (told[1].seconds_left or 0) > 0
     assert set(drawn.stage_times_ms) == {"queue", "denoise", "decode"}
     assert drawn.stage_times_ms["denoise"] > drawn.stage_times_ms["queue"] >= 0
 
 
 async def test_cancelling_stops_at_the_next_step(pipeline: MultiControlNetPipeline) -> None:
     begun = asyncio.Event()
-    steps = list[int]()
+    told = list[Progress]()
 
-    def on_step(done: int, _total: int) -> None:
-        steps.append(done)
-        begun.set()
+    def on_progress(progress: Progress) -> None:
+        told.append(progress)
+        if progress.step:
+            begun.set()
 
-    work = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=900), on_step))
+    work = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=900), on_progress))
     await begun.wait()
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    # The one worker is free again, long before 900 steps are done.
+    taken = pipeline.status()["batches"]["steps"]
     await pipeline.draw(make_job(num_inference_steps=1))
 
-    assert max(steps) < 800
+    assert max(one.step for one in told) < 800
+    assert pipeline.status()["batches"]["steps"] <= taken + 3
 
 
-async def test_cancelled_in_the_queue_is_never_drawn(pipeline: MultiControlNetPipeline) -> None:
+async def test_cancelled_in_the_queue_is_never_drawn(tiny: Path, make_loader: Loaders) -> None:
+    pipeline = await make_loader(model_settings(tiny), deterministic=True).load()
     first = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=20)))
-    steps = list[int]()
-    second = asyncio.create_task(pipeline.draw(make_job(), lambda done, _: steps.append(done)))
+    told = list[Progress]()
+    second = asyncio.create_task(pipeline.draw(make_job(), told.append))
     await asyncio.sleep(0.01)
     second.cancel()
     await first
@@ -340,7 +392,7 @@ async def test_cancelled_in_the_queue_is_never_drawn(pipeline: MultiControlNetPi
         await second
     await pipeline.draw(make_job(num_inference_steps=1))
 
-    assert steps == []
+    assert {(one.stage, one.step) for one in told} == {(Stage.QUEUE, 0)}
 
 
 async def test_event_loop_runs_on_while_drawing(pipeline: MultiControlNetPipeline) -> None:
@@ -366,9 +418,8 @@ async def test_concurrent_jobs_do_not_mix(pipeline: MultiControlNetPipeline) -> 
     apart = [await pipeline.draw(job) for job in jobs]
     together = await asyncio.gather(*(pipeline.draw(job) for job in jobs))
 
-    assert [pixels(one.images[0].image) for one in together] == [
-        pixels(one.images[0].image) for one in apart
-    ]
+    for one, other in zip(together, apart, strict=True):
+        assert_same(one.images[0].image, other.images[0].image)
 
 
 async def test_closing_refuses_what_comes_later(pipeline: MultiControlNetPipeline) -> None:

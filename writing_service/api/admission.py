@@ -1,6 +1,7 @@
 """How much the service takes on: a bounded queue, a deadline, a largest body."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -25,13 +26,16 @@ class Admission:
         self.draining = False
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncGenerator[None]:
-        """Raises QueueFull, ServiceUnavailable when shutting down, DeadlinePassed."""
+    async def admitted(self) -> AsyncGenerator[float]:
+        """Gives the deadline, in seconds of the monotonic clock.
+
+        Raises QueueFull, ServiceUnavailable when shutting down, DeadlinePassed.
+        """
         self._refuse()
         self._inside += 1
         try:
             async with asyncio.timeout(self._settings.request_timeout_seconds):
-                yield
+                yield time.monotonic() + self._settings.request_timeout_seconds
         except TimeoutError:
             seconds = self._settings.request_timeout_seconds
             raise DeadlinePassed(

@@ -63,8 +63,8 @@ def writing_routes(
         )
 
     async def _draw(request: WritingImageRequest) -> AIGenerationResult:
-        async with admission.admitted():
-            return await generator.generate(request.to_request())
+        async with admission.admitted() as deadline:
+            return await generator.generate(request.to_request(), deadline=deadline)
 
     @router.get("/status", summary="What the service is, has done and can do")
     async def status() -> Response:

@@ -4,6 +4,9 @@ A ControlNet embeds its control image with a small convolutional network of its 
 does so again at every step. Here that network is taken out once (an identity stands in its place),
 run once for each picture, and its result handed in at each step. Whoever wants a network as it was
 puts its embedder back as `controlnet_cond_embedding`.
+
+A step's batch has rows of many pictures, and each picture wants other kinds at other weights. So
+what runs are *pairs* of a picture and a kind that it wants now; a network nobody wants is not run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,8 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 from torch import Tensor, nn
 
+from writing_service.diffusion.steering import (
+    Features,
+    Residuals,
+    ResidualSum,
+    Steering,
+    StepInput,
+)
 from writing_service.types import ConditioningKind
 
 UNION_MODES: Mapping[ConditioningKind, int] = {
@@ -22,46 +33,6 @@ UNION_MODES: Mapping[ConditioningKind, int] = {
     ConditioningKind.SEGMENTATION: 5,
 }
 """Control types of the union network, by its authors' numbering."""
-
-
-@dataclass(frozen=True)
-class StepInput:
-    """What the UNet and its ControlNets are given at one step; b is 2 under guidance, else 1.
-
-    `sample` (b, channels, height, width) are scaled latents, `states` (b, tokens, width) the text;
-    `added` are SDXL's further conditions, `text_embeds` (b, width) and `time_ids` (b, 6).
-    """
-
-    sample: Tensor
-    timestep: Tensor
-    states: Tensor
-    added: Mapping[str, Tensor]
-
-    def repeated(self, times: int) -> "StepInput":
-        """The whole batch, `times` times over."""
-        added = {name: one.repeat(times, 1) for name, one in self.added.items()}
-        sample, states = self.sample.repeat(times, 1, 1, 1), self.states.repeat(times, 1, 1)
-        return StepInput(sample, self.timestep, states, added)
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """What ControlNets add inside the UNet: to its skip connections and to its middle."""
-
-    down: Sequence[Tensor]
-    mid: Tensor
-
-    def __add__(self, other: "Residuals") -> "Residuals":
-        down = [mine + theirs for mine, theirs in zip(self.down, other.down, strict=True)]
-        return Residuals(down, self.mid + other.mid)
-
-
-class PictureControl(Protocol):
-    """The control images of one picture, embedded."""
-
-    def residuals(self, step: StepInput) -> Residuals | None:
-        """None when no ControlNet takes part."""
-        ...
 
 
 class Controls(Protocol):
@@ -82,14 +53,23 @@ class Controls(Protocol):
         """The distinct embedders; they stay on the device."""
         ...
 
-    def embed(
-        self, images: Mapping[ConditioningKind, Tensor], scales: Mapping[ConditioningKind, float]
-    ) -> PictureControl:
-        """Images (1, 3, height, width) from 0 to 1, already of the networks' dtype and device.
-
-        Both mappings name the same kinds, and no scale is 0.
-        """
+    def embed(self, images: Mapping[ConditioningKind, Tensor]) -> Features:
+        """Images (1, 3, height, width) from 0 to 1, already of the networks' dtype and device."""
         ...
+
+    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
+        """For all rows of the step, weighted and summed; None when no ControlNet takes part."""
+        ...
+
+
+def controls_of(networks: Mapping[ConditioningKind, Any]) -> Controls:
+    """The networks by kind, behind one face; a union network stands for all kinds."""
+    first = next(iter(networks.values()), None)
+    return (
+        UnionControls(first)
+        if isinstance(first, ControlNetUnionModel)
+        else SeparateControls(networks)
+    )
 
 
 class SeparateControls:
@@ -114,74 +94,81 @@ class SeparateControls:
         """See Controls."""
         return list(self._embedders.values())
 
-    def embed(
-        self, images: Mapping[ConditioningKind, Tensor], scales: Mapping[ConditioningKind, float]
-    ) -> PictureControl:
+    def embed(self, images: Mapping[ConditioningKind, Tensor]) -> Features:
         """See Controls."""
-        groups = dict[Any, list[ConditioningKind]]()
-        for kind in images:
-            groups.setdefault(self._networks[kind], []).append(kind)
-        return _SeparateControl(
-            [
-                _Group(network, self._embed(network, images, kinds), _scales(scales, kinds))
-                for network, kinds in groups.items()
-            ]
-        )
+        features = dict[ConditioningKind, Tensor]()
+        for network, kinds in self._by_network(images).items():
+            embedded = self._embed(network, torch.cat([images[kind] for kind in kinds]))
+            features |= zip(kinds, embedded.split(1), strict=True)
+        return features
 
-    def _embed(
-        self,
-        network: Any,
-        images: Mapping[ConditioningKind, Tensor],
-        kinds: Sequence[ConditioningKind],
-    ) -> Tensor:
-        stacked = torch.cat([images[kind] for kind in kinds])
+    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
+        """See Controls."""
+        total = ResidualSum(len(step.sample))
+        wanted = [one for one in ConditioningKind if any(one in each.scales for each in steerings)]
+        for network, kinds in self._by_network(wanted).items():
+            pairs = [_Pairs.of(kind, steerings) for kind in kinds]
+            answer, start = _run(network, step, pairs), 0
+            for one in pairs:
+                total.add(one.rows, answer.part(start, start + len(one.rows)))
+                start += len(one.rows)
+        return total.residuals
+
+    def _by_network(
+        self, kinds: Mapping[ConditioningKind, Any] | Sequence[ConditioningKind]
+    ) -> dict[Any, list[ConditioningKind]]:
+        groups = dict[Any, list[ConditioningKind]]()
+        for kind in kinds:
+            groups.setdefault(self._networks[kind], []).append(kind)
+        return groups
+
+    def _embed(self, network: Any, images: Tensor) -> Tensor:
         if network.config.controlnet_conditioning_channel_order == "rgb":
-            return self._embedders[network](stacked)
+            return self._embedders[network](images)
         # The network will reverse what it is given once more: that must hit channels that we
         # reversed beforehand, for it means the image's and would meet the embedding's.
-        return self._embedders[network](stacked.flip(1)).flip(1)
+        return self._embedders[network](images.flip(1)).flip(1)
 
 
 @dataclass(frozen=True)
-class _Group:
-    """A network with the embedded images (kinds, channels, height, width) that it reads."""
+class _Pairs:
+    """One kind and the pictures that want it: each row of theirs, its feature and weight."""
 
-    network: Any
-    features: Tensor
+    rows: Sequence[int]
+    features: Sequence[Tensor]
     scales: Sequence[float]
 
-    def residuals(self, step: StepInput) -> Residuals:
-        """Of all its kinds in one batch, weighted and summed."""
-        kinds, batch = len(self.scales), len(step.sample)
-        many = step.repeated(kinds)
-        weights = torch.tensor(self.scales, dtype=step.sample.dtype, device=step.sample.device)
-        down, mid = self.network(
-            many.sample,
-            many.timestep,
-            encoder_hidden_states=many.states,
-            controlnet_cond=self.features.repeat_interleave(batch, dim=0),
-            conditioning_scale=weights.repeat_interleave(batch).view(-1, 1, 1, 1),
-            added_cond_kwargs=dict(many.added),
-            return_dict=False,
+    @classmethod
+    def of(cls, kind: ConditioningKind, steerings: Sequence[Steering]) -> "_Pairs":
+        wanting = [(one, row) for one in steerings if kind in one.scales for row in one.rows]
+        return cls(
+            [row for _, row in wanting],
+            [one.features[kind] for one, _ in wanting],
+            [one.scales[kind] for one, _ in wanting],
         )
-        return Residuals([_summed(one, kinds) for one in down], _summed(mid, kinds))
 
 
-@dataclass(frozen=True)
-class _SeparateControl:
-    groups: Sequence[_Group]
-
-    def residuals(self, step: StepInput) -> Residuals | None:
-        """See PictureControl."""
-        total: Residuals | None = None
-        for group in self.groups:
-            one = group.residuals(step)
-            total = one if total is None else total + one
-        return total
+def _run(network: Any, step: StepInput, pairs: Sequence[_Pairs]) -> Residuals:
+    """One pass of a network over all pairs, kind after kind."""
+    many = step.of_rows([row for one in pairs for row in one.rows])
+    scales = step.sample.new_tensor([scale for one in pairs for scale in one.scales])
+    down, mid = network(
+        many.sample,
+        many.timestep,
+        encoder_hidden_states=many.states,
+        controlnet_cond=torch.cat([feature for one in pairs for feature in one.features]),
+        conditioning_scale=scales.view(-1, 1, 1, 1),
+        added_cond_kwargs=dict(many.added),
+        return_dict=False,
+    )
+    return Residuals(down, mid)
 
 
 class UnionControls:
-    """One network that reads all kinds at once and is told which they are."""
+    """One network that reads all kinds at once and is told which they are.
+
+    It mixes the kinds of a picture, so pictures run together that want the same ones.
+    """
 
     def __init__(self, network: Any) -> None:
         self._network = network
@@ -202,56 +189,58 @@ class UnionControls:
         """See Controls."""
         return [self._embedder]
 
-    def embed(
-        self, images: Mapping[ConditioningKind, Tensor], scales: Mapping[ConditioningKind, float]
-    ) -> PictureControl:
+    def embed(self, images: Mapping[ConditioningKind, Tensor]) -> Features:
         """See Controls."""
-        kinds = list(images)
-        features = [self._embedder(images[kind]) for kind in kinds]
+        return {kind: self._embedder(image) for kind, image in images.items()}
+
+    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
+        """See Controls."""
+        groups = dict[tuple[ConditioningKind, ...], list[Steering]]()
+        for one in steerings:
+            kinds = tuple(kind for kind in ConditioningKind if kind in one.scales)
+            groups.setdefault(kinds, []).append(one)
+        total = ResidualSum(len(step.sample))
+        for kinds, alike in groups.items():
+            if kinds:
+                rows = [row for one in alike for row in one.rows]
+                total.add(rows, self._run(step.of_rows(rows), kinds, alike))
+        return total.residuals
+
+    def _run(
+        self, step: StepInput, kinds: Sequence[ConditioningKind], alike: Sequence[Steering]
+    ) -> Residuals:
+        pairs = [_Pairs.of(kind, alike) for kind in kinds]
         modes = [UNION_MODES[kind] for kind in kinds]
-        return _UnionControl(self._network, features, modes, _scales(scales, kinds))
-
-
-@dataclass(frozen=True)
-class _UnionControl:
-    network: Any
-    features: Sequence[Tensor]
-    modes: Sequence[int]
-    scales: Sequence[float]
-
-    def residuals(self, step: StepInput) -> Residuals | None:
-        """See PictureControl."""
-        if not self.modes:
-            return None
-        batch = len(step.sample)
-        types = step.sample.new_zeros(batch, self.network.config.num_control_type)
-        types[:, list(self.modes)] = 1
-        down, mid = self.network(
+        types = step.sample.new_zeros(len(step.sample), self._network.config.num_control_type)
+        types[:, modes] = 1
+        down, mid = self._network(
             step.sample,
             step.timestep,
             encoder_hidden_states=step.states,
-            controlnet_cond=[one.repeat(batch, 1, 1, 1) for one in self.features],
+            controlnet_cond=[torch.cat(list(one.features)) for one in pairs],
             control_type=types,
-            control_type_idx=list(self.modes),
-            conditioning_scale=list(self.scales),
+            control_type_idx=modes,
+            conditioning_scale=[_RowScales(step.sample.new_tensor(one.scales)) for one in pairs],
             added_cond_kwargs=dict(step.added),
             return_dict=False,
         )
         return Residuals(down, mid)
 
 
+class _RowScales:
+    """A factor for each row, of whatever shape a row is.
+
+    The union network multiplies tokens and maps by the same factor, and expects a plain number.
+    """
+
+    def __init__(self, factors: Tensor) -> None:
+        self._factors = factors
+
+    def __rmul__(self, rows: Tensor) -> Tensor:
+        return rows * self._factors.view(-1, *(1,) * (rows.ndim - 1))
+
+
 def _take_embedder(network: Any) -> nn.Module:
     embedder = network.controlnet_cond_embedding
     network.controlnet_cond_embedding = nn.Identity()
     return embedder
-
-
-def _scales(
-    scales: Mapping[ConditioningKind, float], kinds: Sequence[ConditioningKind]
-) -> list[float]:
-    return [float(scales[kind]) for kind in kinds]
-
-
-def _summed(residual: Tensor, kinds: int) -> Tensor:
-    """(kinds × b, ...) → (b, ...)."""
-    return residual.unflatten(0, (kinds, -1)).sum(0) if kinds > 1 else residual

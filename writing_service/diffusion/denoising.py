@@ -1,13 +1,14 @@
-"""The loop over the steps of one picture: ours. Everything inside it is diffusers'.
+"""One step of many pictures at once: ours. Everything inside it is diffusers'.
 
 For one picture it gives what diffusers' StableDiffusionXLControlNetPipeline and its union sibling
-give. Owning it lets a picture be left between two steps, skips ControlNets of weight 0, and embeds
-each control image once.
+give. Owning it lets pictures of different text, control, steps and guidance share a pass of the
+networks, lets each be left between two steps, skips ControlNets that nobody wants, and embeds each
+control image once.
 """
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,34 +16,93 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from writing_service.diffusion.controls import Controls, PictureControl, StepInput
+from writing_service.diffusion.controls import Controls
 from writing_service.diffusion.framing import fit, padded_size
-from writing_service.types import ConditioningKind, GenerationJob, Size
-
-AfterStep = Callable[[int, int], None]
-"""Told the number of steps done and of all; may raise to leave the picture."""
+from writing_service.diffusion.steering import Features, Residuals, Steering, StepInput
+from writing_service.diffusion.texts import TextEncoders
+from writing_service.types import ConditioningKind, GenerationJob, Size, Window
 
 
 @dataclass(frozen=True)
 class PreparedJob:
     """A job's text and control images as the networks take them.
 
-    `states` and `added` hold b rows: under guidance the unconditional one first, else one. The
-    sides of `size` are multiples of the VAE's factor.
+    `states` and `added` hold one row, or under guidance two, the unconditional one first. The sides
+    of `size` are multiples of the VAE's factor.
     """
 
     states: Tensor
     added: Mapping[str, Tensor]
-    control: PictureControl
+    features: Features
+    scales: Mapping[ConditioningKind, float]
+    windows: Mapping[ConditioningKind, Window]
     guidance_scale: float
     guidance_embedding: Tensor | None
     steps: int
     size: Size
 
     @property
-    def guided(self) -> bool:
-        """Whether there is an unconditional row."""
-        return len(self.states) == 2
+    def rows(self) -> int:
+        """Of a picture in a step's batch."""
+        return len(self.states)
+
+
+class Picture:
+    """One seed's picture on its way, with a scheduler and a source of noise of its own."""
+
+    def __init__(
+        self, job: PreparedJob, scheduler: Any, generator: torch.Generator, noise: Tensor
+    ) -> None:
+        """`noise` is (1, channels, height, width), float32, of deviation 1."""
+        self.job = job
+        self.steps_done = 0
+        self.latents = noise * scheduler.init_noise_sigma
+        self._scheduler = scheduler
+        self._extra = _step_arguments(scheduler, generator)
+
+    @property
+    def steps(self) -> int:
+        """In all; some schedulers take more than were asked."""
+        return len(self._scheduler.timesteps)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it only has to be decoded."""
+        return self.steps_done == self.steps
+
+    @property
+    def timestep(self) -> Tensor:
+        """Of the next step, without dimensions."""
+        return self._scheduler.timesteps[self.steps_done]
+
+    @property
+    def scales_now(self) -> Mapping[ConditioningKind, float]:
+        """Weights at the next step, of those kinds that take part in it."""
+        whole = Window()
+        return {
+            kind: scale
+            for kind, scale in self.job.scales.items()
+            if self.job.windows.get(kind, whole).covers(self.steps_done, self.steps)
+        }
+
+    def scaled(self) -> Tensor:
+        """The latents as the networks take them at the next step."""
+        return self._scheduler.scale_model_input(self.latents, self.timestep)
+
+    def guided(self, answer: Tensor) -> Tensor:
+        """One direction from the UNet's answer to the picture's rows."""
+        if self.job.rows == 1:
+            return answer
+        unwanted, wanted = answer.chunk(2)
+        return unwanted + self.job.guidance_scale * (wanted - unwanted)
+
+    @torch.no_grad()
+    def advance(self, direction: Tensor) -> None:
+        """Take the step."""
+        self.latents = self._scheduler.step(
+            direction, self.timestep, self.latents, **self._extra, return_dict=False
+        )[0]
+        self.steps_done += 1
 
 
 class Denoiser:
@@ -54,6 +114,8 @@ class Denoiser:
         self._base = base
         self._device = device
         self._dtype = dtype
+        self._texts = TextEncoders(base, device)
+        self._ended: torch.Event | None = None
         self.controls = controls
 
     @property
@@ -61,63 +123,125 @@ class Denoiser:
         """Pixels to one latent: sizes are multiples of it."""
         return self._base.vae_scale_factor
 
+    @property
+    def base(self) -> Any:
+        """The diffusers pipeline."""
+        return self._base
+
+    def drawn_size(self, job: GenerationJob) -> Size:
+        """The size at which the job's pictures are drawn, before they are cut."""
+        return padded_size(job.size, self.size_multiple)
+
+    def rows(self, job: GenerationJob) -> int:
+        """That a picture of the job takes in a batch: two under guidance, else one."""
+        # Networks that were distilled with guidance take it as an input, not as a second row.
+        return 2 if job.guidance_scale > 1 and not self._distilled else 1
+
     @torch.no_grad()
     def prepare(self, job: GenerationJob) -> PreparedJob:
         """Encode the prompt and embed the control images; the same for all pictures of the job."""
-        size = padded_size(job.size, self.size_multiple)
-        # Networks that were distilled with guidance take it as an input, not as a second row.
-        distilled = self._base.unet.config.time_cond_proj_dim is not None
-        states, pooled = self._encode(job, job.guidance_scale > 1 and not distilled)
-        added = {"text_embeds": pooled, "time_ids": self._time_ids(size, len(states))}
+        size, rows = self.drawn_size(job), self.rows(job)
+        text = self._texts.encode(job.prompt, job.negative_prompt, rows == 2)
+        images = {
+            kind: self._tensor(fit(job.control_images[kind], job.size, size))
+            for kind in ConditioningKind
+            if kind in job.control_images and job.conditioning_scales.get(kind)
+        }
         return PreparedJob(
-            states,
-            added,
-            self._control(job, size),
+            text.states,
+            {"text_embeds": text.pooled, "time_ids": self._time_ids(size, rows)},
+            self.controls.embed(images),
+            {kind: float(job.conditioning_scales[kind]) for kind in images},
+            job.control_windows,
             job.guidance_scale,
-            self._guidance_embedding(job.guidance_scale) if distilled else None,
+            self._guidance_embedding(job.guidance_scale) if self._distilled else None,
             job.num_inference_steps,
             size,
         )
 
-    @torch.no_grad()
-    def denoise(self, job: PreparedJob, seed: int, after_step: AfterStep) -> Tensor:
-        """From the seed's noise to latents (1, channels, height, width), float32."""
+    def begin(self, job: PreparedJob, seed: int) -> Picture:
+        """The seed's noise, before its first step."""
         scheduler = copy.deepcopy(self._base.scheduler)
         scheduler.set_timesteps(job.steps, device=self._device)
         generator = torch.Generator("cpu").manual_seed(seed)
-        extra = _step_arguments(scheduler, generator)
-        latents = self._noise(job.size, generator) * scheduler.init_noise_sigma
-        for done, timestep in enumerate(scheduler.timesteps, start=1):
-            noise = self._predict(job, scheduler.scale_model_input(latents, timestep), timestep)
-            latents = scheduler.step(noise, timestep, latents, **extra, return_dict=False)[0]
-            after_step(done, len(scheduler.timesteps))
-        return latents
+        return Picture(job, scheduler, generator, self._noise(job.size, generator))
+
+    def step(self, pictures: Sequence[Picture]) -> None:
+        """One step of each; see `directions`."""
+        for picture, direction in zip(pictures, self.directions(pictures), strict=True):
+            picture.advance(direction)
+
+    @torch.no_grad()
+    def directions(self, pictures: Sequence[Picture]) -> list[Tensor]:
+        """Where each picture's next step leads, (1, channels, height, width), float32.
+
+        One pass of the UNet over all rows of the pictures, whose latents have equal shapes. Changes
+        no picture, so that it can be asked again.
+        """
+        step = self._input(pictures)
+        residuals = self.controls.residuals(step, _steerings(pictures))
+        answer = self._unet(step, pictures, residuals).float()
+        parts = answer.split([picture.job.rows for picture in pictures])
+        return [picture.guided(part) for picture, part in zip(pictures, parts, strict=True)]
+
+    def keep_up(self) -> None:
+        """Wait for the device to end the step before the last one asked of it.
+
+        So it always has work at hand, yet what is told of steps is not far from what is done.
+        """
+        if self._device.type != "cuda":
+            return
+        ended = torch.cuda.current_stream(self._device).record_event()
+        self._ended, before = ended, self._ended
+        if before is not None:
+            before.synchronize()
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents → (1, 3, height, width) from -1 to 1, float32."""
+        """Latents (n, channels, height, width) → (n, 3, height, width) from -1 to 1, float32."""
         vae = self._base.vae
         unscaled = _unscaled(latents, vae.config).to(vae.dtype)
         return vae.decode(unscaled, return_dict=False)[0].float()
 
     def to_picture(self, decoded: Tensor) -> Any:
-        """The decoded picture as a PIL image."""
+        """A decoded picture (1, 3, height, width) as a PIL image. On any thread."""
         return self._base.image_processor.postprocess(decoded, output_type="pil")[0]
 
-    def _encode(self, job: GenerationJob, guided: bool) -> tuple[Tensor, Tensor]:
-        """Text states (b, tokens, width) and pooled (b, width).
+    @property
+    def _distilled(self) -> bool:
+        return self._base.unet.config.time_cond_proj_dim is not None
 
-        An empty negative prompt is none: the model's configuration says whether that means zeros.
-        """
-        states, unwanted_states, pooled, unwanted_pooled = self._base.encode_prompt(
-            job.prompt,
-            device=self._device,
-            do_classifier_free_guidance=guided,
-            negative_prompt=job.negative_prompt or None,
+    def _input(self, pictures: Sequence[Picture]) -> StepInput:
+        """All rows, picture after picture."""
+        jobs = [picture.job for picture in pictures]
+        rows = torch.tensor([job.rows for job in jobs], device=self._device)
+        scaled = torch.cat([picture.scaled() for picture in pictures])
+        timesteps = torch.stack([picture.timestep for picture in pictures])
+        return StepInput(
+            scaled.repeat_interleave(rows, dim=0).to(self._dtype),
+            timesteps.repeat_interleave(rows, dim=0),
+            torch.cat([job.states for job in jobs]),
+            {name: torch.cat([job.added[name] for job in jobs]) for name in jobs[0].added},
         )
-        if not guided:
-            return states, pooled
-        return torch.cat([unwanted_states, states]), torch.cat([unwanted_pooled, pooled])
+
+    def _unet(
+        self, step: StepInput, pictures: Sequence[Picture], residuals: Residuals | None
+    ) -> Tensor:
+        embedded = [
+            one
+            for one in (picture.job.guidance_embedding for picture in pictures)
+            if one is not None
+        ]
+        return self._base.unet(
+            step.sample,
+            step.timestep,
+            encoder_hidden_states=step.states,
+            timestep_cond=torch.cat(embedded) if embedded else None,
+            down_block_additional_residuals=residuals and residuals.down,
+            mid_block_additional_residual=residuals and residuals.mid,
+            added_cond_kwargs=dict(step.added),
+            return_dict=False,
+        )[0]
 
     def _time_ids(self, size: Size, rows: int) -> Tensor:
         """SDXL's size conditions: original size, crop's corner, target size, heights first.
@@ -127,14 +251,6 @@ class Denoiser:
         whole = (size.height, size.width)
         ids = torch.tensor([[*whole, 0, 0, *whole]], dtype=torch.float32, device=self._device)
         return ids.repeat(rows, 1)
-
-    def _control(self, job: GenerationJob, size: Size) -> PictureControl:
-        scales = {kind: scale for kind, scale in job.conditioning_scales.items() if scale}
-        active = [one for one in ConditioningKind if one in scales and one in job.control_images]
-        images = {
-            kind: self._tensor(fit(job.control_images[kind], job.size, size)) for kind in active
-        }
-        return self.controls.embed(images, scales)
 
     def _tensor(self, image: Any) -> Tensor:
         """PIL → (1, 3, height, width) from 0 to 1."""
@@ -154,25 +270,14 @@ class Denoiser:
         shape = (1, channels, size.height // factor, size.width // factor)
         return randn_tensor(shape, generator, self._device, torch.float32)
 
-    def _predict(self, job: PreparedJob, latents: Tensor, timestep: Tensor) -> Tensor:
-        """The UNet's answer under the ControlNets, guided; float32."""
-        sample = latents.repeat(len(job.states), 1, 1, 1).to(self._dtype)
-        step = StepInput(sample, timestep, job.states, job.added)
-        residuals = job.control.residuals(step)
-        answer = self._base.unet(
-            sample,
-            timestep,
-            encoder_hidden_states=job.states,
-            timestep_cond=job.guidance_embedding,
-            down_block_additional_residuals=residuals and residuals.down,
-            mid_block_additional_residual=residuals and residuals.mid,
-            added_cond_kwargs=dict(job.added),
-            return_dict=False,
-        )[0].float()
-        if not job.guided:
-            return answer
-        unwanted, wanted = answer.chunk(2)
-        return unwanted + job.guidance_scale * (wanted - unwanted)
+
+def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
+    steerings, start = list[Steering](), 0
+    for picture in pictures:
+        end = start + picture.job.rows
+        steerings.append(Steering(range(start, end), picture.job.features, picture.scales_now))
+        start = end
+    return steerings
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:

@@ -4,19 +4,55 @@ The real ones and the fakes have these doors. Importing them does not import tor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from PIL import Image
 
-from writing_service.types import ConditioningKind, DrawnImages, GenerationJob, Size
+from writing_service.types import (
+    ConditioningKind,
+    DrawnImages,
+    GenerationJob,
+    Size,
+    Window,
+)
 
-OnStep = Callable[[int, int], None]
-"""Called on the event loop with the number of steps done and of all, over the job's pictures."""
+
+class Stage(StrEnum):
+    """Where a job is; the names are also those of its stage times."""
+
+    QUEUE = "queue"
+    DENOISE = "denoise"
+    DECODE = "decode"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. Steps are counted over all of its pictures.
+
+    `queue_position` is the number of jobs before it that have not begun, 0 once it has begun itself.
+    `seconds_left` is None while nothing is known.
+    """
+
+    stage: Stage
+    step: int
+    steps: int
+    seconds_left: float | None = None
+    queue_position: int = 0
+
+
+OnProgress = Callable[[Progress], None]
+"""Called on the event loop: when the job queues, after each of its steps, and when it is decoded."""
+
+
+NOTHING_DRAWN: Mapping[str, Any] = MappingProxyType({"queue_depth": 0, "batches": None})
+"""What is told of a pipeline's status before there is one."""
 
 
 class PicturePipeline(Protocol):
-    """Draws pictures, one at a time."""
+    """Draws the pictures of many jobs at once."""
 
     @property
     def model_used(self) -> str:
@@ -37,8 +73,21 @@ class PicturePipeline(Protocol):
         """Of the whole text, start and end marks included."""
         ...
 
-    async def draw(self, job: GenerationJob, on_step: OnStep | None = None) -> DrawnImages:
-        """All pictures of the job. Raises GenerationFailed, InvalidRequest, ServiceUnavailable."""
+    def status(self) -> dict[str, Any]:
+        """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest}."""
+        ...
+
+    async def draw(
+        self,
+        job: GenerationJob,
+        on_progress: OnProgress | None = None,
+        deadline: float | None = None,
+    ) -> DrawnImages:
+        """All pictures of the job. `deadline` is in seconds of the monotonic clock.
+
+        Raises GenerationFailed, InvalidRequest, ServiceUnavailable, and where the deadline cannot be
+        met, DeadlinePassed or QueueFull.
+        """
         ...
 
     async def generate(
@@ -52,7 +101,7 @@ class PicturePipeline(Protocol):
         ...
 
     def close(self) -> None:
-        """Take no more jobs; a running one ends at its next step."""
+        """Take no more jobs; running ones end at their next step."""
         ...
 
 
@@ -73,7 +122,10 @@ class PictureLoader(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """`models_loaded`, `loading` ("canny ControlNet 2/5" or None), `load_times_ms`."""
+        """`models_loaded`, `loading` ("canny ControlNet 2/5" or None), `load_times_ms`.
+
+        And the pipeline's own status; without a pipeline 0 and None.
+        """
         ...
 
     def close(self) -> None:
@@ -106,6 +158,7 @@ class GenerationParams:
     seed: int = 0
     width: int | None = None
     height: int | None = None
+    control_windows: Mapping[Any, Window] = field(default_factory=dict)
 
     def job(
         self,
@@ -126,4 +179,5 @@ class GenerationParams:
             self.guidance_scale,
             (self.seed,),
             Size(self.width or width, self.height or height),
+            {ConditioningKind(kind): one for kind, one in self.control_windows.items()},
         )

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from writing_service.diffusion.doors import GenerationParams, OnStep, PicturePipeline
+from writing_service.diffusion.doors import (
+    NOTHING_DRAWN,
+    GenerationParams,
+    OnProgress,
+    PicturePipeline,
+    Progress,
+    Stage,
+)
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind, DrawnImages, GeneratedImage, GenerationJob
 
@@ -29,6 +36,7 @@ class FakePipeline:
             dict.fromkeys(ConditioningKind, "fake")
         )
         self.jobs: list[GenerationJob] = []
+        self.deadlines: list[float | None] = []
         self.closed = False
         self._seconds = seconds
         self._error = error
@@ -37,16 +45,26 @@ class FakePipeline:
         """Words and the two marks."""
         return len(text.split()) + 2
 
-    async def draw(self, job: GenerationJob, on_step: OnStep | None = None) -> DrawnImages:
+    def status(self) -> dict[str, Any]:
         """See PicturePipeline."""
+        return {"queue_depth": 0, "batches": {"steps": 0, "mean_pictures": None, "largest": 0}}
+
+    async def draw(
+        self,
+        job: GenerationJob,
+        on_progress: OnProgress | None = None,
+        deadline: float | None = None,
+    ) -> DrawnImages:
+        """See PicturePipeline. `deadlines` are those of `jobs`."""
         await asyncio.sleep(self._seconds)
         if self._error is not None:
             raise self._error
         self.jobs.append(job)
+        self.deadlines.append(deadline)
         total = job.num_inference_steps * len(job.seeds)
         for done in range(1, total + 1):
-            if on_step is not None:
-                on_step(done, total)
+            if on_progress is not None:
+                on_progress(Progress(Stage.DENOISE if done < total else Stage.DECODE, done, total))
         images = await asyncio.to_thread(_pictures, job)
         times = {"queue": 0.0, "denoise": 1000 * self._seconds, "decode": 0.0}
         return DrawnImages(images, times)
@@ -96,6 +114,7 @@ class FakeLoader:
             "models_loaded": bool(self.load_times_ms),
             "loading": None,
             "load_times_ms": dict(self.load_times_ms),
+            **(self.pipeline.status() if self.load_times_ms else NOTHING_DRAWN),
         }
 
     def close(self) -> None:
@@ -131,6 +150,7 @@ def _digest(job: GenerationJob, seed: int) -> bytes:
         job.num_inference_steps,
         float(job.guidance_scale),
         job.size,
+        sorted((kind, one.start, one.end) for kind, one in job.control_windows.items()),
         seed,
     )
     return hashlib.sha256(repr(told).encode()).digest()

@@ -16,7 +16,7 @@ from writing_service.config import GPUSettings
 from writing_service.diffusion.devices import GIB, DeviceInfo, choose_dtype, detect_device
 from writing_service.diffusion.profiles import OptimizationProfile, choose_profile
 from writing_service.diffusion.sensors import SensorReading, read_sensors
-from writing_service.diffusion.tuning import Tuning, tune
+from writing_service.diffusion.tuning import Tuning, offload, tune
 
 __all__ = ["DeviceInfo", "GPUManager", "GPUMemory", "GPUStatus", "OptimizationProfile"]
 
@@ -101,7 +101,7 @@ class GPUManager:
 
     def get_recommended_batch_size(self, image_size: int) -> int:
         """Pictures of `image_size` × `image_size` at a time, at least one."""
-        share = min(1.0, (_REFERENCE_SIDE / image_size) ** 2)
+        share = (_REFERENCE_SIDE / image_size) ** 2
         return max(1, int(self.optimization_profile.max_batch_size * share))
 
     def optimize_pipeline(
@@ -117,6 +117,15 @@ class GPUManager:
         logger.info("Optimized for %s: %s", profile.name, ", ".join(self._tuning.applied))
         names = [name for name in asdict(profile) if name not in ("name", "max_batch_size")]
         return {name: name in self._tuning.applied for name in names}
+
+    def offload_pipeline(self, pipeline: Any, networks: Sequence[Any] = ()) -> bool:
+        """Let tuned models wait in main memory from now on; False where they do, or there is none."""
+        waiting = {"enable_cpu_offload", "enable_sequential_cpu_offload"} & {*self._tuning.applied}
+        if waiting or self.device.kind != "cuda":
+            return False
+        logger.warning("Memory is short: from now on models leave the device after their turn")
+        self._tuning = offload(pipeline, networks, self.torch_device, self._tuning)
+        return True
 
     def after_picture(self) -> None:
         """Bring offloaded models back to main memory, and give cached memory back if asked to."""

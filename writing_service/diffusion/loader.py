@@ -21,8 +21,9 @@ from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import
 )
 
 from writing_service.config import CacheSettings, ModelSettings
-from writing_service.diffusion.controls import Controls, SeparateControls, UnionControls
+from writing_service.diffusion.controls import controls_of
 from writing_service.diffusion.denoising import Denoiser
+from writing_service.diffusion.doors import NOTHING_DRAWN
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.hub import HuggingFaceHub, ModelHub
 from writing_service.diffusion.parts import (
@@ -70,11 +71,13 @@ class ModelLoader:
         cache: CacheSettings,
         hub: ModelHub | None = None,
         clock: Clock = time.monotonic,
+        deterministic: bool = False,
     ) -> None:
         self._settings = settings
         self._gpu = gpu
         self._hub = hub or HuggingFaceHub(cache.huggingface)
         self._clock = clock
+        self._deterministic = deterministic
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._starting = threading.Lock()
         self._load: Future[MultiControlNetPipeline] | None = None
@@ -100,11 +103,13 @@ class ModelLoader:
         return load is not None and load.done() and load.exception() is None
 
     def status(self) -> dict[str, Any]:
-        """`models_loaded`, `loading` ("canny ControlNet 2/5" or None), `load_times_ms`."""
+        """`models_loaded`, `loading`, `load_times_ms`, and the pipeline's own; see PictureLoader."""
+        load = self._load
         return {
             "models_loaded": self.loaded,
             "loading": self.loading,
             "load_times_ms": dict(self._times_ms),
+            **(load.result().status() if load and self.loaded else NOTHING_DRAWN),
         }
 
     async def load(self) -> MultiControlNetPipeline:
@@ -230,7 +235,7 @@ class ModelLoader:
         """Tuned, on the device and ready to draw."""
         for kind, network in networks.items():
             _refuse_misfit(kind, network, base)
-        controls = _controls(networks)
+        controls = controls_of(networks)
         self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
         sources = {kind: one.source for one in parts_of(self._settings) for kind in one.kinds}
         return MultiControlNetPipeline(
@@ -239,6 +244,7 @@ class ModelLoader:
             (base.tokenizer, base.tokenizer_2),
             self._settings.base_model,
             {kind: sources.get(kind, type(networks[kind]).__name__) for kind in networks},
+            self._deterministic,
         )
 
     def _vae_part(self) -> Part | None:
@@ -276,13 +282,6 @@ class _Progress:
     def next(self, name: str) -> str:
         self._begun += 1
         return f"{name} {self._begun}/{max(self._total, self._begun)}"
-
-
-def _controls(networks: Mapping[ConditioningKind, Any]) -> Controls:
-    first = next(iter(networks.values()), None)
-    if isinstance(first, ControlNetUnionModel):
-        return UnionControls(first)
-    return SeparateControls(networks)
 
 
 def _refuse_misfit(kind: ConditioningKind, network: Any, base: Any) -> None:

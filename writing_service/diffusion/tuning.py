@@ -68,6 +68,12 @@ def tune(
     return Tuning(tuple(applied), releases)
 
 
+def offload(pipeline: Any, networks: Sequence[Any], device: torch.device, tuning: Tuning) -> Tuning:
+    """Let models that are on the device wait in main memory from now on; what is so now."""
+    placed, releases = _offload_models(_Models(pipeline, networks, (), device))
+    return Tuning((*tuning.applied, *placed), releases)
+
+
 def _channels_last(models: _Models) -> bool:
     for model in models.convolutional:
         model.to(memory_format=torch.channels_last)

@@ -71,5 +71,4 @@ class GenerationStatistics:
             "total_generations": self.finished,
             "failed_generations": self.failed,
             "average_generation_time_ms": None if average is None else round(1000 * average, 1),
-            "queue_depth": max(0, self.under_way - 1),
         }

@@ -1,0 +1,275 @@
+"""DenoisingEngine: the one thread that owns the models, and the pictures of all jobs on it.
+
+Read `_turn` first.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from writing_service.diffusion.batching import IntelligentBatcher, Pace, refusal
+from writing_service.diffusion.denoising import Denoiser, Picture
+from writing_service.diffusion.doors import Stage
+from writing_service.diffusion.framing import crop
+from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.orders import Drawing, Order, Report
+from writing_service.diffusion.thrift import ThriftyDenoiser
+from writing_service.errors import GenerationFailed, ServiceUnavailable
+from writing_service.types import DrawnImages, GeneratedImage, GenerationJob
+
+logger = logging.getLogger(__name__)
+
+CONVERTERS = 2
+"""Threads that make PIL images of decoded ones."""
+
+
+class DenoisingEngine:
+    """Draws many jobs at once: before each step it chooses anew which pictures take it.
+
+    A job that comes joins at the next step, one that nobody wants any more leaves before it. With
+    `deterministic` each step has one picture, oldest first, so that its bytes cannot depend on the
+    load; the price is what sharing a batch gains.
+    """
+
+    def __init__(self, denoiser: Denoiser, gpu: GPUManager, deterministic: bool = False) -> None:
+        self._denoiser = denoiser
+        self._thrifty = ThriftyDenoiser(denoiser, gpu)
+        self._gpu = gpu
+        self._batcher = IntelligentBatcher(
+            gpu.optimization_profile.max_batch_size, one_at_a_time=deterministic
+        )
+        self._pace = Pace()
+        self._count = BatchCount()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="drawing")
+        self._converters = ThreadPoolExecutor(CONVERTERS, thread_name_prefix="converting")
+        self._arrivals = itertools.count()
+        self._lock = threading.Lock()
+        # Under the lock: what came since the last step, what is under way, and whether it is worked.
+        self._arrived = list[Order]()
+        self._drawings = list[Drawing]()
+        self._working = False
+        self._closing = False
+
+    def submit(
+        self, job: GenerationJob, report: Report, deadline: float | None = None
+    ) -> Future[DrawnImages]:
+        """The job's pictures to come; cancelling the future takes it back at the next step.
+
+        `report` is called on the engine's thread or the caller's; `deadline` is in seconds of the
+        monotonic clock. Raises ServiceUnavailable when closed, DeadlinePassed, QueueFull.
+        """
+        size, rows = self._denoiser.drawn_size(job), self._denoiser.rows(job)
+        with self._lock:
+            if self._closing:
+                raise _shutting_down()
+            order = Order(job, next(self._arrivals), size, rows, report)
+            self._refuse_if_late(order, deadline)
+            order.tell(Stage.QUEUE, queue_position=self._waiting())
+            self._arrived.append(order)
+            if not self._working:
+                self._working = True
+                self._worker.submit(self._work)
+        return order.future
+
+    def status(self) -> dict[str, Any]:
+        """`queue_depth` and `batches`, see PicturePipeline."""
+        with self._lock:
+            return {"queue_depth": self._waiting(), "batches": self._count.as_dict()}
+
+    def close(self) -> None:
+        """Take no more jobs; running ones end at their next step."""
+        with self._lock:
+            self._closing = True
+        self._worker.shutdown(wait=True)
+        self._converters.shutdown(wait=True)
+
+    def _work(self) -> None:
+        """On the engine's thread, as long as there is something to draw."""
+        while self._gather():
+            try:
+                self._turn()
+            except Exception as error:
+                # A fault of our own must leave nobody waiting for ever.
+                logger.exception("A step failed for a reason of our own")
+                self._fail(self._drawings, error)
+
+    def _gather(self) -> bool:
+        """Take in who came, let go who has an answer or needs none; False when nobody is left."""
+        with self._lock:
+            self._drawings += [one for order in self._arrived for one in order.drawings]
+            self._arrived.clear()
+            if self._closing:
+                self._fail(self._drawings, _shutting_down())
+            for one in self._drawings:
+                if not one.order.wanted:
+                    one.order.leave()
+            self._drawings = [
+                one for one in self._drawings if one.order.wanted and one.steps_left > 0
+            ]
+            self._working = bool(self._drawings)
+        if not self._working:
+            self._batcher.recover()
+        return self._working
+
+    def _turn(self) -> None:
+        """One step of those whose turn it is, from their choice to their pictures."""
+        batch = self._begun(self._batcher.choose(self._drawings))
+        if not batch:
+            return
+        started = time.perf_counter()
+        stepped = self._step(batch)
+        seconds = time.perf_counter() - started
+        if stepped:
+            self._pace.record(stepped, seconds, time.monotonic())
+            self._count.add(len(stepped))
+        self._tell(stepped, seconds)
+        self._decode([drawing for drawing in stepped if drawing.steps_left == 0])
+
+    def _begun(self, batch: Sequence[Drawing]) -> list[Drawing]:
+        """Prepare those that are new; one that cannot be fails alone."""
+        for drawing in batch:
+            if drawing.picture is None and drawing.order.wanted:
+                try:
+                    drawing.picture = self._begin(drawing)
+                except Exception as error:
+                    self._fail([drawing], error)
+        return [drawing for drawing in batch if drawing.picture and drawing.order.wanted]
+
+    def _begin(self, drawing: Drawing) -> Picture:
+        order = drawing.order
+        if order.prepared is None:
+            order.begin(self._gpu.memory_monitor("draw"))
+            order.prepared = self._thrifty.prepare(order.job)
+        return self._denoiser.begin(order.prepared, drawing.seed)
+
+    def _step(self, batch: Sequence[Drawing]) -> list[Drawing]:
+        """One step of all, of which those are given back that took it."""
+        short = self._thrifty.shortages
+        try:
+            directions = self._thrifty.directions(_pictures(batch))
+        except Exception as error:
+            self._fail(batch, error)
+            return []
+        if self._thrifty.shortages > short:
+            self._batcher.shrink(batch)
+        pairs = zip(batch, directions, strict=True)
+        stepped = [drawing for drawing, direction in pairs if self._advance(drawing, direction)]
+        self._denoiser.keep_up()
+        return stepped
+
+    def _advance(self, drawing: Drawing, direction: Tensor | GenerationFailed) -> bool:
+        """Whether it worked."""
+        try:
+            if isinstance(direction, GenerationFailed):
+                raise direction
+            _picture(drawing).advance(direction)
+        except Exception as error:
+            self._fail([drawing], error)
+            return False
+        return True
+
+    def _decode(self, finished: Sequence[Drawing]) -> None:
+        """All that are finished, at once; then other threads make images of them."""
+        if not finished:
+            return
+        try:
+            decoded = self._thrifty.decode(_pictures(finished))
+        except Exception as error:
+            self._fail(finished, error)
+            return
+        for drawing, one in zip(finished, decoded, strict=True):
+            self._converters.submit(self._convert, drawing, one)
+        self._gpu.after_picture()
+
+    def _convert(self, drawing: Drawing, decoded: Tensor | GenerationFailed) -> None:
+        """On a converting thread."""
+        try:
+            if isinstance(decoded, GenerationFailed):
+                raise decoded
+            picture = self._denoiser.to_picture(_finite(decoded))
+            image = crop(picture, drawing.order.job.size)
+            drawing.order.deliver(drawing, GeneratedImage(image, drawing.seed))
+        except Exception as error:
+            self._fail([drawing], error)
+
+    def _tell(self, stepped: Sequence[Drawing], seconds: float) -> None:
+        """All who wait, how far they are."""
+        for order in _orders(stepped):
+            order.stepped(seconds * order.steps_left)
+        queue = [order for order in _orders(self._drawings) if order.prepared is None]
+        for position, order in enumerate(queue):
+            ahead = [one for one in self._drawings if one.arrival <= order.arrival]
+            order.tell(Stage.QUEUE, self._pace.seconds(ahead, time.monotonic()), position)
+
+    def _waiting(self) -> int:
+        """Jobs that have not begun."""
+        begun = [order.prepared is not None for order in _orders(self._drawings)]
+        return len(self._arrived) + begun.count(False)
+
+    def _refuse_if_late(self, order: Order, deadline: float | None) -> None:
+        if deadline is None:
+            return
+        ahead = [*self._drawings, *(one for other in self._arrived for one in other.drawings)]
+        ahead = [one for one in ahead if one.order.wanted]
+        if error := refusal(self._pace, order.drawings, ahead, deadline, time.monotonic()):
+            raise error
+
+    def _fail(self, drawings: Iterable[Drawing], error: BaseException) -> None:
+        for order in _orders(drawings):
+            order.fail(error)
+
+
+@dataclass
+class BatchCount:
+    """How many steps were taken, and by how many pictures."""
+
+    steps: int = 0
+    pictures: int = 0
+    largest: int = 0
+
+    def add(self, pictures: int) -> None:
+        """One step more."""
+        self.steps += 1
+        self.pictures += pictures
+        self.largest = max(self.largest, pictures)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        mean = round(self.pictures / self.steps, 2) if self.steps else None
+        return {"steps": self.steps, "mean_pictures": mean, "largest": self.largest}
+
+
+def _orders(drawings: Iterable[Drawing]) -> list[Order]:
+    """Each once, in their order."""
+    return list(dict.fromkeys(drawing.order for drawing in drawings))
+
+
+def _pictures(drawings: Iterable[Drawing]) -> list[Picture]:
+    return [_picture(drawing) for drawing in drawings]
+
+
+def _picture(drawing: Drawing) -> Picture:
+    assert drawing.picture is not None
+    return drawing.picture
+
+
+def _finite(values: Tensor) -> Tensor:
+    """Overflowed numbers would become a black picture."""
+    if bool(torch.isfinite(values).all()):
+        return values
+    raise GenerationFailed(
+        "The model's numbers overflowed and gave no picture; set ai_generation.gpu.dtype to "
+        "bfloat16 or float32, or use a VAE that is made for float16."
+    )
+
+
+def _shutting_down() -> ServiceUnavailable:
+    return ServiceUnavailable("The service is shutting down and draws no more pictures.")
