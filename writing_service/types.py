@@ -259,7 +259,8 @@ class Window:
 class GenerationJob:
     """Everything that the diffusion needs, complete: equal jobs give equal pictures.
 
-    A kind that `control_windows` does not name takes part in all steps.
+    A kind that `control_windows` does not name takes part in all steps. `preview_every` so many steps a small
+    preview goes out with the progress; 0 is never.
     """
 
     prompt: str
@@ -271,6 +272,7 @@ class GenerationJob:
     seeds: tuple[int, ...]
     size: Size
     control_windows: Mapping[ConditioningKind, Window] = field(default_factory=dict)
+    preview_every: int = 0
 
 
 @dataclass(frozen=True, eq=False)

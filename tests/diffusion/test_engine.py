@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,22 @@ async def test_progress_tells_the_place_in_the_queue(tiny: Path, make_loader: Lo
     for each in told:
         assert [one.step for one in each] == sorted(one.step for one in each)
         assert (each[-1].stage, each[-1].step, each[-1].steps) == (Stage.DECODE, 3, 3)
+
+
+async def test_previews_come_as_often_as_asked_and_change_nothing(
+    pipeline: MultiControlNetPipeline,
+) -> None:
+    told, silent = list[Progress](), list[Progress]()
+    job = make_job(num_inference_steps=6)
+
+    drawn = await pipeline.draw(replace(job, preview_every=2), told.append)
+    plain = await pipeline.draw(job, silent.append)
+
+    previews = [one.preview for one in told if one.preview is not None]
+    assert [one.size for one in previews] == [(256, 192)] * 2
+    assert previews[0].tobytes() != previews[1].tobytes()
+    assert not any(one.preview for one in silent)
+    assert raw(drawn) == raw(plain)
 
 
 async def test_a_controlnet_nobody_wants_now_is_not_run(tiny: Path, make_loader: Loaders) -> None:

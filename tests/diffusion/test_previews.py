@@ -18,6 +18,7 @@ from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import Size
 
+CPU = torch.device("cpu")
 STYLES = ("comic", "watercolor", "realistic", "ink", "traditional")
 
 
@@ -64,21 +65,21 @@ def averaged(picture: np.ndarray, factor: int) -> np.ndarray:
 def test_pictures_have_the_latents_shape(
     tiny: Any, shape: tuple[int, ...], side: int, size: tuple[int, int]
 ):
-    pictures = LatentPreview.fit(tiny).pictures(torch.randn(shape), side)
+    pictures = LatentPreview.fit(tiny, CPU).pictures(torch.randn(shape), side)
     assert len(pictures) == shape[0]
     assert {(one.mode, one.size) for one in pictures} == {("RGB", size)}
 
 
 def test_the_same_vae_gives_the_same_map_whatever_chance_did_before(tiny: Any):
-    first = LatentPreview.fit(tiny).weights
+    first = LatentPreview.fit(tiny, CPU).weights
     torch.manual_seed(99)
-    assert torch.equal(LatentPreview.fit(tiny).weights, first)
+    assert torch.equal(LatentPreview.fit(tiny, CPU).weights, first)
     assert first.shape == (5, 3)
 
 
 def test_fitting_leaves_chance_and_gradients_alone(tiny: Any):
     before = torch.get_rng_state()
-    preview = LatentPreview.fit(tiny)
+    preview = LatentPreview.fit(tiny, CPU)
     assert torch.equal(torch.get_rng_state(), before)
     assert not preview.weights.requires_grad
 
@@ -88,14 +89,14 @@ def test_half_precision_and_dead_channels_do_no_harm():
     with torch.no_grad():
         vae.quant_conv.weight[1].zero_()
         vae.quant_conv.bias[1].zero_()
-    preview = LatentPreview.fit(vae)
+    preview = LatentPreview.fit(vae, CPU)
     assert torch.isfinite(preview.weights).all()
     assert preview.pictures(torch.randn(1, 4, 8, 8, dtype=torch.bfloat16))[0].size == (256, 256)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_not_finite_becomes_grey(tiny: Any, value: float):
-    (picture,) = LatentPreview.fit(tiny).pictures(torch.full((1, 4, 4, 4), value), 4)
+    (picture,) = LatentPreview.fit(tiny, CPU).pictures(torch.full((1, 4, 4, 4), value), 4)
     assert set(np.asarray(picture).ravel()) == {128}
 
 
@@ -120,13 +121,13 @@ def test_latents_are_taken_as_the_unet_has_them(
     mean = torch.tensor(scale.get("latents_mean", [0.0] * 4)).view(shape)
     deviation = torch.tensor(scale.get("latents_std", [1.0] * 4)).view(shape)
     theirs = (own - mean) / deviation * other.config.scaling_factor
-    expected = LatentPreview.fit(tiny).pictures(own * tiny.config.scaling_factor)
-    for one, same in zip(LatentPreview.fit(other).pictures(theirs), expected, strict=True):
+    expected = LatentPreview.fit(tiny, CPU).pictures(own * tiny.config.scaling_factor)
+    for one, same in zip(LatentPreview.fit(other, CPU).pictures(theirs), expected, strict=True):
         assert np.abs(np.asarray(one, int) - np.asarray(same, int)).max() <= 1
 
 
 def test_the_embedded_vaes_previews_show_the_art(embedded: Any, art: list[np.ndarray]):
-    previews = LatentPreview.fit(embedded).pictures(encoded(embedded, art), side=16)
+    previews = LatentPreview.fit(embedded, CPU).pictures(encoded(embedded, art), side=16)
     seen = np.stack([np.asarray(one, float) for one in previews])
     meant = np.stack([averaged(one, 16) for one in art])
     explained = 1 - ((seen - meant) ** 2).sum() / ((meant - meant.mean(axis=(0, 1, 2))) ** 2).sum()
@@ -135,7 +136,7 @@ def test_the_embedded_vaes_previews_show_the_art(embedded: Any, art: list[np.nda
 
 
 def test_a_preview_is_smooth_where_it_is_enlarged(embedded: Any, art: list[np.ndarray]):
-    preview = LatentPreview.fit(embedded)
+    preview = LatentPreview.fit(embedded, CPU)
     latents = encoded(embedded, art[:1])
     small, large = (preview.pictures(latents, side)[0] for side in (16, 128))
     assert np.array_equal(

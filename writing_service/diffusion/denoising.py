@@ -10,6 +10,7 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from writing_service.diffusion.controls import Controls
 from writing_service.diffusion.framing import fit, padded_size
+from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.steering import Features, Residuals, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
 from writing_service.types import ConditioningKind, GenerationJob, Size, Window
@@ -57,6 +59,8 @@ class Picture:
         self.job = job
         self.steps_done = 0
         self.latents = noise * scheduler.init_noise_sigma
+        self.expected = self.latents
+        """The finished latents, as far as the scheduler tells what it expects; else the latents."""
         self._scheduler = scheduler
         self._extra = _step_arguments(scheduler, generator)
 
@@ -99,9 +103,10 @@ class Picture:
     @torch.no_grad()
     def advance(self, direction: Tensor) -> None:
         """Take the step."""
-        self.latents = self._scheduler.step(
-            direction, self.timestep, self.latents, **self._extra, return_dict=False
-        )[0]
+        taken = self._scheduler.step(direction, self.timestep, self.latents, **self._extra)
+        self.latents = taken.prev_sample
+        told = (taken.get(name) for name in ("pred_original_sample", "denoised"))
+        self.expected = next((one for one in told if one is not None), self.latents)
         self.steps_done += 1
 
 
@@ -195,6 +200,11 @@ class Denoiser:
         self._ended, before = ended, self._ended
         if before is not None:
             before.synchronize()
+
+    @cached_property
+    def preview(self) -> LatentPreview:
+        """Of the VAE in use, fitted at the first call."""
+        return LatentPreview.fit(self._base.vae, self._device)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

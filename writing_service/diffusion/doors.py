@@ -33,7 +33,8 @@ class Progress:
     """How far a job is. Steps are counted over all of its pictures.
 
     `queue_position` is the number of jobs before it that have not begun, 0 once it has begun itself.
-    `seconds_left` is None while nothing is known.
+    `seconds_left` is None while nothing is known. `preview`, where the job asks for one, shows one of its pictures
+    as it looks so far, small.
     """
 
     stage: Stage
@@ -41,6 +42,7 @@ class Progress:
     steps: int
     seconds_left: float | None = None
     queue_position: int = 0
+    preview: Image.Image | None = None
 
 
 OnProgress = Callable[[Progress], None]

@@ -21,6 +21,7 @@ from writing_service.diffusion.doors import Stage
 from writing_service.diffusion.framing import crop
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, Order, Report
+from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.thrift import ThriftyDenoiser
 from writing_service.errors import GenerationFailed, ServiceUnavailable
 from writing_service.types import DrawnImages, GeneratedImage, GenerationJob
@@ -131,6 +132,7 @@ class DenoisingEngine:
             self._pace.record(stepped, seconds, time.monotonic())
             self._count.add(len(stepped))
         self._tell(stepped, seconds)
+        self._show(stepped)
         self._decode([drawing for drawing in stepped if drawing.steps_left == 0])
 
     def _begun(self, batch: Sequence[Drawing]) -> list[Drawing]:
@@ -208,6 +210,19 @@ class DenoisingEngine:
         for position, order in enumerate(queue):
             ahead = [one for one in self._drawings if one.arrival <= order.arrival]
             order.tell(Stage.QUEUE, self._pace.seconds(ahead, time.monotonic()), position)
+
+    def _show(self, stepped: Sequence[Drawing]) -> None:
+        """Previews to those who asked for them; other threads make images of them."""
+        for drawing in stepped:
+            every, picture = drawing.order.job.preview_every, _picture(drawing)
+            if every and picture.steps_done % every == 0 and drawing.steps_left:
+                self._converters.submit(
+                    self._preview, drawing, self._denoiser.preview, picture.expected
+                )
+
+    def _preview(self, drawing: Drawing, preview: LatentPreview, expected: Tensor) -> None:
+        """On a converting thread."""
+        drawing.order.show(preview.pictures(expected)[0])
 
     def _waiting(self) -> int:
         """Jobs that have not begun."""

@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from types import MappingProxyType
+
+from PIL import Image
 
 from writing_service.diffusion.denoising import Picture, PreparedJob
 from writing_service.diffusion.doors import Progress, Stage
@@ -67,6 +70,11 @@ class Order:
         where = (progress.stage, progress.step, progress.queue_position)
         if told is None or where != (told.stage, told.step, told.queue_position):
             self._report(progress)
+
+    def show(self, preview: Image.Image) -> None:
+        """Report what one of its pictures looks like so far. On any thread."""
+        if self._told is not None and self.wanted:
+            self._report(replace(self._told, preview=preview))
 
     def deliver(self, drawing: "Drawing", image: GeneratedImage) -> None:
         """One picture is ready; the last one ends the order. On any thread."""

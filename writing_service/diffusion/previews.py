@@ -27,15 +27,15 @@ class LatentPreview:
 
     @classmethod
     @torch.no_grad()
-    def fit(cls, vae: Any) -> "LatentPreview":
+    def fit(cls, vae: Any, device: torch.device) -> "LatentPreview":
         """By least squares on what the AutoencoderKL's encoder makes of a dozen pictures of random colours.
 
-        The same VAE gives the same map. Runs where the VAE is, on a thread that may use it; with the embedded one it
-        takes less than half a second of a CPU.
+        The same VAE gives the same map. Runs on `device`, where the VAE works, on a thread that may use it; with the
+        embedded one it takes less than half a second of a CPU.
         """
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
         pictures = _pictures_to_fit(LATENTS_A_SIDE * factor)
-        encoded = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.mode()
+        encoded = vae.encode(pictures.to(device, vae.dtype)).latent_dist.mode()
         latents = _scaled(encoded.cpu().double(), vae.config)
         colours = avg_pool2d(pictures.double(), factor)
         # Works for channels that never change, too, which a plain inverse does not.
