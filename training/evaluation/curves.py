@@ -1,4 +1,4 @@
-"""Plot a training's log: `python -m training.evaluation.curves LOG.jsonl PICTURE`."""
+"""Plot trainings' logs: `python -m training.evaluation.curves PICTURE LOG.jsonl ...`."""
 
 import json
 import sys
@@ -31,16 +31,18 @@ def curve(log: Path, stage: str, figure: str) -> Curve:
     return Curve([mean[0] for mean in means], [mean[1] for mean in means])
 
 
-def plot(log: Path, picture: Path) -> None:
-    """What the diffusion misses over time, on the samples that it trains on."""
-    missed = curve(log, "diffusion", "missed")
+def plot(picture: Path, logs: Sequence[Path]) -> None:
+    """What the diffusion misses over time, on the samples that it trains on; a line each log."""
     figure = Figure(figsize=(6, 3.2), layout="constrained", dpi=110)
     axes = figure.subplots()
-    axes.plot(missed.minutes, missed.values)
+    for log in logs:
+        missed = curve(log, "diffusion", "missed")
+        axes.plot(missed.minutes, missed.values, label=log.stem)
+    axes.legend()
     axes.set(xlabel="minutes", ylabel="share of the velocity that is missed")
     axes.grid(alpha=0.3)
     figure.savefig(picture)
 
 
 if __name__ == "__main__":
-    plot(Path(sys.argv[1]), Path(sys.argv[2]))
+    plot(Path(sys.argv[1]), [Path(log) for log in sys.argv[2:]])

@@ -34,6 +34,6 @@ def test_a_stage_that_is_not_there_is_refused(log: Path):
 
 
 def test_the_plot_is_a_picture(log: Path, tmp_path: Path):
-    curves.plot(log, tmp_path / "curve.png")
+    curves.plot(tmp_path / "curve.png", [log, log])
     with Image.open(tmp_path / "curve.png") as picture:
         assert picture.width > 400
