@@ -115,6 +115,57 @@ def test_generate_draws_with_the_shipped_checkpoint_from_any_folder(tmp_path: Pa
         assert "Seed: 3" in picture.info["parameters"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Give either a WORD or, with --from, a list of words.\n"),
+        (["学", "--from", "words.csv"], "Give either a WORD or, with --from, a list of words.\n"),
+        (
+            ["学", "--format", "webp"],
+            "--format is for lists; a single picture's is its file's ending.\n",
+        ),
+        (["--from", "words.csv", "api.prot=1"], "Unknown setting 'api.prot'; did you mean 'api.port'?\n"),
+    ],
+)  # fmt: skip
+def test_generate_takes_a_word_or_a_list(arguments: list[str], sentence: str, tmp_path: Path):
+    done = run("generate", *arguments, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+
+
+def test_a_wrong_list_is_told_before_anything_is_drawn(tmp_path: Path):
+    (tmp_path / "words.csv").write_text("word,seed\n猫,1\n学,x\n", encoding="utf-8")
+    done = run("generate", "--from", "words.csv", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Line 3 of 'words.csv' is wrong: 'seed' ")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "writings").exists()
+
+
+def test_a_list_without_models_is_refused_once_and_not_for_each_row(tmp_path: Path):
+    (tmp_path / "words.csv").write_text("word\n猫\n学\n", encoding="utf-8")
+    done = run("generate", "--from", "words.csv", NO_MODELS, "logging.level=ERROR", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("No picture can be drawn: ")
+    assert "/no/such/folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "writings").exists()
+
+
+def test_a_list_is_drawn_and_a_row_that_fails_is_told_with_its_line(tmp_path: Path):
+    rows = "word,pictogram,seed\n学/习,,3\n猫,no such thing,\n日,,\n"
+    (tmp_path / "words.csv").write_text(rows, encoding="utf-8")
+    size = ["ai_generation.generation.width=128", "ai_generation.generation.height=128"]
+    quiet = "logging.level=ERROR"
+    done = run("generate", "--from", "words.csv", *size, quiet, "-o", "out", folder=tmp_path)
+    assert done.returncode == 1
+    assert sorted(done.stdout.splitlines()) == ["out/001-学-习.png", "out/003-日.png"]
+    assert done.stderr.startswith("Line 3: Unknown pictogram 'no such thing'")
+    assert done.stderr.count("\n") == 1
+    with Image.open(tmp_path / "out" / "001-学-习.png") as picture:
+        assert picture.size == (128, 128)
+        assert "Seed: 3" in picture.info["parameters"]
+
+
 def health(port: int) -> int:
     """The status of /health; 0 while nobody listens."""
     try:

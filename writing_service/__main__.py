@@ -6,20 +6,31 @@ What is heavy is imported by the command that needs it, so that a mistyped key i
 import asyncio
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, cast
 
 import typer
 import uvicorn
+from tqdm import tqdm
+from tqdm.contrib import DummyTqdmFile
 
 from writing_service import __version__
 from writing_service.config import Settings, load_settings
 from writing_service.doctor import examine
 from writing_service.encoding import encode_result
-from writing_service.errors import ConfigurationError, InvalidRequest, WritingServiceError
+from writing_service.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    ModelsUnavailable,
+    WritingServiceError,
+)
 from writing_service.observability.logs import close_logs, configure_logging
 from writing_service.types import ImageFormat, WritingRequest
+
+if TYPE_CHECKING:
+    from writing_service.batch import Draw
+    from writing_service.word_list import ListedWord
 
 FAILED = 1
 MISUSED = 2
@@ -70,24 +81,48 @@ def serve(overrides: Overrides = None) -> None:
 
 @cli.command()
 def generate(
-    word: Annotated[str, typer.Argument(help="In any script.")],
+    word: Annotated[str | None, typer.Argument(help="In any script.")] = None,
     overrides: Overrides = None,
+    words: Annotated[
+        Path | None,
+        typer.Option("--from", "-f", help="A CSV with a column 'word', in place of one word."),
+    ] = None,
     translation: Annotated[str, typer.Option("--translation", "-t", help="What to show.")] = "",
     style: Annotated[str, typer.Option("--style", "-s", help="A name, or free text.")] = "comic",
     language: Annotated[str, typer.Option("--language", "-l", help="A name or code.")] = "auto",
     hint: Annotated[str, typer.Option("--hint", help="Your own mnemonic.")] = "",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Default: random.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .jpg or .webp.")] = Path(
-        "writing.png"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .png, .jpg or .webp; of a list, a folder. Default: writing.png; writings.",
+        ),
+    ] = None,
+    image_format: Annotated[
+        ImageFormat | None, typer.Option("--format", help="Of a list's pictures. Default: png.")
+    ] = None,
 ) -> None:
-    """Draw one picture without a server, save it and print its path."""
+    """Draw one picture, or one of each word of a list, without a server; print where they are.
+
+    Of a list, the other options are for rows that leave them out.
+    """
+    if words is not None and word is not None and "=" in word:
+        # A list comes without a word, so that what stands in its place is the first setting.
+        word, overrides = None, [word, *(overrides or ())]
     with _failures_in_one_sentence():
+        _refuse_misuse(word, words, image_format)
         settings = load_settings(overrides or ())
-        # The path is this command's only output; the log goes beside it.
-        configure_logging(settings.logging, sys.stderr)
-        request = WritingRequest(word, translation, hint, language, style, seed=seed)
-        typer.echo(_generate(settings, request, output))
+        given = WritingRequest(word or "", translation, hint, language, style, seed=seed)
+        if words is None:
+            # The path is this command's only output; the log goes beside it.
+            configure_logging(settings.logging, sys.stderr)
+            typer.echo(_generate(settings, given, output or Path("writing.png")))
+        elif not _generate_list(
+            settings, words, given, output or Path("writings"), image_format or ImageFormat.PNG
+        ):
+            raise typer.Exit(FAILED)
 
 
 @cli.command()
@@ -125,6 +160,59 @@ def _generate(settings: Settings, request: WritingRequest, output: Path) -> Path
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(encode_result(result, 0, image_format))
     return output
+
+
+def _refuse_misuse(word: str | None, words: Path | None, image_format: ImageFormat | None) -> None:
+    if (word is None) == (words is None):
+        raise _ended("Give either a WORD or, with --from, a list of words.", MISUSED)
+    if words is None and image_format is not None:
+        raise _ended("--format is for lists; a single picture's is its file's ending.", MISUSED)
+
+
+def _generate_list(
+    settings: Settings,
+    words: Path,
+    given: WritingRequest,
+    folder: Path,
+    image_format: ImageFormat,
+) -> bool:
+    """Whether all were drawn. `given` has what rows that leave it out take."""
+    from writing_service.word_list import read_word_list
+
+    defaults = ("translation", "hint_writing", "language", "style", "seed")
+    listed = read_word_list(words, {name: getattr(given, name) for name in defaults})
+    # Log lines and the bar share the terminal: this keeps each whole.
+    configure_logging(settings.logging, cast("TextIO", DummyTqdmFile(sys.stderr)))
+    from writing_service.app import create_generator
+
+    generator = create_generator(settings)
+    try:
+        if reasons := generator.check():
+            # Else each row would say so.
+            raise ModelsUnavailable(f"No picture can be drawn: {reasons[0]}.")
+        return asyncio.run(_draw_list(generator.generate, listed, folder, image_format))
+    finally:
+        generator.close()
+
+
+async def _draw_list(
+    draw: "Draw", listed: "list[ListedWord]", folder: Path, image_format: ImageFormat
+) -> bool:
+    from writing_service.word_list import draw_word_list
+
+    failed = 0
+    # With `disable` None the bar shows on terminals only.
+    with tqdm(total=len(listed), unit="picture", disable=None) as bar:
+        async with aclosing(draw_word_list(draw, listed, folder, image_format)) as finished:
+            async for word, outcome in finished:
+                with bar.external_write_mode():
+                    if isinstance(outcome, Path):
+                        typer.echo(outcome)
+                    else:
+                        failed += 1
+                        typer.echo(f"Line {word.line}: {outcome}", err=True)
+                bar.update()
+    return not failed
 
 
 def _format_of(output: Path) -> ImageFormat:
