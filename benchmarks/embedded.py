@@ -1,7 +1,7 @@
 """Seconds a picture with the embedded checkpoint, ours against diffusers' own pipeline. Run by `make bench-embedded`.
 
 The peer is StableDiffusionXLControlNetPipeline with the same weights, number format, memory layout, prompt, control
-images, steps and guidance. Both are warmed by one picture; the figures are medians.
+images, steps and guidance. Both are warmed by one picture and draw each size as it is; the figures are medians.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ async def main() -> None:
     """One line a size."""
     settings = load_settings()
     gpu = GPUManager(settings.ai_generation.gpu)
-    loader = ModelLoader(settings.ai_generation.models, gpu, settings.ai_generation.cache)
+    models, cache = settings.ai_generation.models, settings.ai_generation.cache
+    loader = ModelLoader(models, gpu, cache, render_at="requested")
     pipeline = await loader.load()
     peer = diffusers_pipeline(gpu)
     kind = str(gpu.dtype).removeprefix("torch.")

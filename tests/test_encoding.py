@@ -69,7 +69,7 @@ async def test_a_png_tells_what_it_was_made_from(result: AIGenerationResult):
     prompt, negative, pairs = text.split("\n")
     assert prompt == result.prompt.main_prompt
     assert negative == f"Negative prompt: {result.prompt.negative_prompt}"
-    assert pairs.startswith("Steps: 8, CFG scale: 2.0, Seed: 3, Size: 512x512, Model: fake")
+    assert pairs.startswith("Steps: 6, CFG scale: 2.0, Seed: 3, Size: 512x512, Model: fake")
     assert "Word: 学习" in pairs
     assert 'Translation: "study, learn"' in pairs
     assert 'Hint: "a roof: over"' in pairs

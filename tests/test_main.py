@@ -106,7 +106,11 @@ def test_generate_refuses_a_file_that_is_no_picture_before_it_draws(tmp_path: Pa
 
 
 def test_generate_draws_with_the_shipped_checkpoint_from_any_folder(tmp_path: Path):
-    size = ["ai_generation.generation.width=128", "ai_generation.generation.height=128"]
+    size = [
+        "ai_generation.generation.width=128",
+        "ai_generation.generation.height=128",
+        "ai_generation.generation.render_at=requested",
+    ]
     done = run("generate", "学", *size, "-o", "out/word.png", "--seed", "3", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "out/word.png\n"
@@ -154,7 +158,11 @@ def test_a_list_without_models_is_refused_once_and_not_for_each_row(tmp_path: Pa
 def test_a_list_is_drawn_and_a_row_that_fails_is_told_with_its_line(tmp_path: Path):
     rows = "word,pictogram,seed\n学/习,,3\n猫,no such thing,\n日,,\n"
     (tmp_path / "words.csv").write_text(rows, encoding="utf-8")
-    size = ["ai_generation.generation.width=128", "ai_generation.generation.height=128"]
+    size = [
+        "ai_generation.generation.width=128",
+        "ai_generation.generation.height=128",
+        "ai_generation.generation.render_at=requested",
+    ]
     quiet = "logging.level=ERROR"
     done = run("generate", "--from", "words.csv", *size, quiet, "-o", "out", folder=tmp_path)
     assert done.returncode == 1

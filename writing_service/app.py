@@ -78,6 +78,7 @@ def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
         gpu,
         settings.cache,
         deterministic=settings.generation.deterministic,
+        render_at=settings.generation.render_at,
     )
 
 

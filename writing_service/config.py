@@ -58,7 +58,8 @@ class ModelSettings(Slice):
 
     "embedded" is the shipped checkpoint; ControlNets that start with "./" lie inside the base
     model's folder. `controlnet_union` is one network for all kinds, in place of
-    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights.
+    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights. Pictures with a
+    short side of less than `least_side` pixels are beyond what the models draw well; 0 is none.
     """
 
     name: str
@@ -69,13 +70,15 @@ class ModelSettings(Slice):
     vae: str | None = None
     variant: str | None = None
     revision: str | None = None
+    least_side: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 0
 
 
 class GenerationSettings(Slice):
     """Defaults of a request; None leaves it to the style.
 
     `deterministic` asks for the same bytes under load too, at the cost of sharing batches: each
-    step then has one picture.
+    step then has one picture. `render_at` native draws pictures that are smaller than the models'
+    `least_side` larger, and reduces them; requested draws every size as it is.
     """
 
     num_inference_steps: Steps | None
@@ -84,6 +87,7 @@ class GenerationSettings(Slice):
     height: Side
     batch_size: Annotated[int, Field(ge=1, le=8)]
     deterministic: bool = False
+    render_at: Literal["native", "requested"] = "native"
 
 
 class GPUSettings(Slice):

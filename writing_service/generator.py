@@ -131,7 +131,10 @@ class AIImageGenerator:
             job = _job(prompt, control_images, settled)
             drawn = await pipeline.draw(job, on_progress, deadline)
             clock.add(drawn.stage_times_ms)
-            metadata = self._metadata(request, settled, scene, control_images, pipeline, clock)
+            drawn_size = drawn.drawn_size or settled.size
+            metadata = self._metadata(
+                request, settled, scene, control_images, pipeline, drawn_size, clock
+            )
         return AIGenerationResult(
             request,
             drawn.images,
@@ -272,6 +275,7 @@ class AIImageGenerator:
         scene: Scene,
         control_images: ControlImages,
         pipeline: PicturePipeline,
+        drawn_size: Size,
         clock: StageClock,
     ) -> dict[str, Any]:
         """The contract's `generation_metadata`, but for the time that encoding takes."""
@@ -302,6 +306,8 @@ class AIImageGenerator:
             "guidance_scale": settled.guidance_scale,
             "width": settled.size.width,
             "height": settled.size.height,
+            "drawn_width": drawn_size.width,
+            "drawn_height": drawn_size.height,
             "layout": scene.layout,
             "fonts_used": list(scene.word.fonts),
             "stroke_data_used": {

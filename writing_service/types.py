@@ -285,10 +285,14 @@ class GeneratedImage:
 
 @dataclass(frozen=True, eq=False)
 class DrawnImages:
-    """What the diffusion gives back: pictures in the order of the job's seeds, and milliseconds by stage."""
+    """What the diffusion gives back: pictures in the order of the job's seeds, and milliseconds by stage.
+
+    `drawn_size` is that at which the networks drew; None is the job's.
+    """
 
     images: tuple[GeneratedImage, ...]
     stage_times_ms: Mapping[str, float] = field(default_factory=dict)
+    drawn_size: Size | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,8 @@ METADATA_KEYS = {
     "conditioning_methods_used",
     "conditioning_weights_used",
     "num_inference_steps",
+    "drawn_width",
+    "drawn_height",
     "guidance_scale",
     "width",
     "height",

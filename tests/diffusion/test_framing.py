@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from writing_service.diffusion.framing import crop, fit, padded_size
+from writing_service.diffusion.framing import LONGEST, crop, enlarged, fit, padded_size, restore
 from writing_service.types import Size
 
 sides = st.integers(1, 90)
@@ -25,6 +25,33 @@ def test_cropping_undoes_fitting(width: int, height: int, multiple: int) -> None
     assert 0 <= drawn.width - width < multiple
     assert fitted.size == (drawn.width, drawn.height)
     assert crop(fitted, asked).tobytes() == image.tobytes()
+
+
+@given(width=st.integers(1, 2048), height=st.integers(1, 2048), least=st.integers(0, 1024))
+def test_small_sizes_are_enlarged_in_proportion(width: int, height: int, least: int) -> None:
+    asked = Size(width, height)
+
+    whole = enlarged(asked, least)
+
+    short, long = sorted((whole.width, whole.height))
+    assert whole.width >= width
+    assert whole.height >= height
+    assert whole == asked or long <= LONGEST * least
+    assert whole == asked or short >= least or long == LONGEST * least
+    assert abs(whole.width * height - whole.height * width) <= max(width, height)
+
+
+def test_what_was_enlarged_is_reduced_to_the_asked_size() -> None:
+    asked = Size(30, 20)
+    whole = enlarged(asked, 40)
+    drawn = padded_size(whole, 16)
+    image = Image.linear_gradient("L").convert("RGB").resize((30, 20))
+
+    back = restore(fit(image, whole, drawn), whole, asked)
+
+    assert (whole, drawn) == (Size(60, 40), Size(64, 48))
+    assert back.size == (30, 20)
+    assert np.abs(np.asarray(back, int) - np.asarray(image, int)).max() < 12
 
 
 def test_borders_are_carried_outwards() -> None:

@@ -328,6 +328,22 @@ def test_any_size_comes_out_exactly(
     assert drawn.images[0].image.size == (width, height)
 
 
+@pytest.mark.parametrize(("render_at", "drawn"), [("native", (128, 96)), ("requested", (64, 48))])
+async def test_what_is_too_small_for_the_models_is_drawn_larger_and_reduced(
+    tiny: Path, make_loader: Loaders, render_at: str, drawn: tuple[int, int]
+) -> None:
+    loader = make_loader(model_settings(tiny, least_side=96), render_at=render_at)
+    pipeline = await loader.load()
+
+    small = await pipeline.draw(make_job(size=Size(64, 48)))
+    large = await pipeline.draw(make_job(size=Size(*drawn)))
+
+    assert small.drawn_size == large.drawn_size == Size(*drawn)
+    reduced = large.images[0].image.resize((64, 48), Image.Resampling.LANCZOS)
+    apart = np.asarray(small.images[0].image, int) - np.asarray(reduced, int)
+    assert np.abs(apart).mean() < 12
+
+
 async def test_odd_size_is_the_middle_of_the_next_larger(
     pipeline: MultiControlNetPipeline,
 ) -> None:

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
 from torch import Tensor
 
 from writing_service.diffusion.controls import Controls
-from writing_service.diffusion.framing import fit, padded_size
+from writing_service.diffusion.framing import enlarged, fit, padded_size, restore
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.steering import Features, Residuals, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
@@ -114,9 +115,16 @@ class Denoiser:
     """Runs the networks of a diffusers pipeline under `controls`. One thread at a time."""
 
     def __init__(
-        self, base: Any, controls: Controls, device: torch.device, dtype: torch.dtype
+        self,
+        base: Any,
+        controls: Controls,
+        device: torch.device,
+        dtype: torch.dtype,
+        least_side: int = 0,
     ) -> None:
+        """Pictures whose short side has less than `least_side` pixels are drawn larger, then reduced."""
         self._base = base
+        self._least_side = least_side
         self._device = device
         self._dtype = dtype
         self._texts = TextEncoders(base, device)
@@ -134,8 +142,8 @@ class Denoiser:
         return self._base
 
     def drawn_size(self, job: GenerationJob) -> Size:
-        """The size at which the job's pictures are drawn, before they are cut."""
-        return padded_size(job.size, self.size_multiple)
+        """The size at which the job's pictures are drawn, before they are cut and reduced."""
+        return padded_size(enlarged(job.size, self._least_side), self.size_multiple)
 
     def rows(self, job: GenerationJob) -> int:
         """That a picture of the job takes in a batch: two under guidance, else one."""
@@ -146,9 +154,10 @@ class Denoiser:
     def prepare(self, job: GenerationJob) -> PreparedJob:
         """Encode the prompt and embed the control images; the same for all pictures of the job."""
         size, rows = self.drawn_size(job), self.rows(job)
+        whole = enlarged(job.size, self._least_side)
         text = self._texts.encode(job.prompt, job.negative_prompt, rows == 2)
         images = {
-            kind: self._tensor(fit(job.control_images[kind], job.size, size))
+            kind: self._tensor(fit(job.control_images[kind], whole, size))
             for kind in ConditioningKind
             if kind in job.control_images and job.conditioning_scales.get(kind)
         }
@@ -213,9 +222,10 @@ class Denoiser:
         unscaled = _unscaled(latents, vae.config).to(vae.dtype)
         return vae.decode(unscaled, return_dict=False)[0].float()
 
-    def to_picture(self, decoded: Tensor) -> Any:
-        """A decoded picture (1, 3, height, width) as a PIL image. On any thread."""
-        return self._base.image_processor.postprocess(decoded, output_type="pil")[0]
+    def to_picture(self, decoded: Tensor, asked: Size) -> Image.Image:
+        """A decoded picture (1, 3, height, width) as an image of the asked size. On any thread."""
+        (drawn,) = self._base.image_processor.postprocess(decoded, output_type="pil")
+        return restore(drawn, enlarged(asked, self._least_side), asked)
 
     @property
     def _distilled(self) -> bool:

@@ -18,7 +18,6 @@ from torch import Tensor
 from writing_service.diffusion.batching import IntelligentBatcher, Pace, refusal
 from writing_service.diffusion.denoising import Denoiser, Picture
 from writing_service.diffusion.doors import Stage
-from writing_service.diffusion.framing import crop
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, Order, Report
 from writing_service.diffusion.previews import LatentPreview
@@ -196,8 +195,7 @@ class DenoisingEngine:
         try:
             if isinstance(decoded, GenerationFailed):
                 raise decoded
-            picture = self._denoiser.to_picture(_finite(decoded))
-            image = crop(picture, drawing.order.job.size)
+            image = self._denoiser.to_picture(_finite(decoded), drawing.order.job.size)
             drawing.order.deliver(drawing, GeneratedImage(image, drawing.seed))
         except Exception as error:
             self._fail([drawing], error)

@@ -1,9 +1,19 @@
-"""Sizes that the networks cannot draw: drawn at the next larger one, then cut to what was asked."""
+"""Sizes that the networks cannot draw, or only badly: drawn larger, then cut and reduced to what was asked."""
 
 import numpy as np
 from PIL import Image
 
 from writing_service.types import Size
+
+LONGEST = 2
+"""Times the least side: no long side is enlarged beyond, whatever the short one."""
+
+
+def enlarged(asked: Size, least_side: int) -> Size:
+    """The same proportions with a short side of at least `least_side` pixels; the size itself if it has that."""
+    short, long = sorted((asked.width, asked.height))
+    factor = max(1.0, min(least_side / short, LONGEST * least_side / long))
+    return Size(round(asked.width * factor), round(asked.height * factor))
 
 
 def padded_size(size: Size, multiple: int) -> Size:
@@ -22,6 +32,14 @@ def fit(image: Image.Image, asked: Size, drawn: Size) -> Image.Image:
     right, bottom = drawn.width - asked.width - left, drawn.height - asked.height - top
     pixels = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")
     return Image.fromarray(pixels)
+
+
+def restore(image: Image.Image, whole: Size, asked: Size) -> Image.Image:
+    """The asked size from a drawn picture, whose middle of size `whole` shows all."""
+    picture = crop(image, whole)
+    if whole == asked:
+        return picture
+    return picture.resize((asked.width, asked.height), Image.Resampling.LANCZOS)
 
 
 def crop(image: Image.Image, asked: Size) -> Image.Image:

@@ -72,12 +72,14 @@ class ModelLoader:
         hub: ModelHub | None = None,
         clock: Clock = time.monotonic,
         deterministic: bool = False,
+        render_at: str = "native",
     ) -> None:
         self._settings = settings
         self._gpu = gpu
         self._hub = hub or HuggingFaceHub(cache.huggingface)
         self._clock = clock
         self._deterministic = deterministic
+        self._least_side = settings.least_side if render_at == "native" else 0
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._starting = threading.Lock()
         self._load: Future[MultiControlNetPipeline] | None = None
@@ -239,7 +241,7 @@ class ModelLoader:
         self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
         sources = {kind: one.source for one in parts_of(self._settings) for kind in one.kinds}
         return MultiControlNetPipeline(
-            Denoiser(base, controls, self._gpu.torch_device, self._gpu.dtype),
+            Denoiser(base, controls, self._gpu.torch_device, self._gpu.dtype, self._least_side),
             self._gpu,
             (base.tokenizer, base.tokenizer_2),
             self._settings.base_model,

@@ -82,7 +82,7 @@ class Order:
             drawing.image = image
             images = [one.image for one in self.drawings if one.image is not None]
         if len(images) == len(self.drawings):
-            drawn = DrawnImages(tuple(images), self._end())
+            drawn = DrawnImages(tuple(images), self._end(), self.size)
             self._answer(lambda: self.future.set_result(drawn))
 
     def fail(self, error: BaseException) -> None:
