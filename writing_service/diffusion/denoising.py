@@ -71,11 +71,6 @@ class Picture:
         return len(self._scheduler.timesteps)
 
     @property
-    def finished(self) -> bool:
-        """Whether it only has to be decoded."""
-        return self.steps_done == self.steps
-
-    @property
     def timestep(self) -> Tensor:
         """Of the next step, without dimensions."""
         return self._scheduler.timesteps[self.steps_done]
@@ -179,11 +174,6 @@ class Denoiser:
         scheduler.set_timesteps(job.steps, device=self._device)
         generator = torch.Generator("cpu").manual_seed(seed)
         return Picture(job, scheduler, generator, self._noise(job.size, generator))
-
-    def step(self, pictures: Sequence[Picture]) -> None:
-        """One step of each; see `directions`."""
-        for picture, direction in zip(pictures, self.directions(pictures), strict=True):
-            picture.advance(direction)
 
     @torch.no_grad()
     def directions(self, pictures: Sequence[Picture]) -> list[Tensor]:

@@ -25,8 +25,9 @@ __all__ = ["FakeLoader", "FakePipeline", "GenerationParams", "MultiControlNetPip
 class MultiControlNetPipeline:
     """SDXL under several ControlNets.
 
-    Sizes that are no multiple of `size_multiple` are drawn at the next larger one, with the control
-    images' borders carried outwards, and cut in the middle to exactly the asked size.
+    Sizes below the models' least side are drawn larger and reduced. Sizes that are no multiple of
+    `size_multiple` are drawn at the next larger one, with the control images' borders carried
+    outwards, and cut in the middle to exactly the asked size.
     """
 
     def __init__(
