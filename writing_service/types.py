@@ -245,7 +245,7 @@ class PromptResult:
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a picture's steps in which a ControlNet takes part, as fractions of all of them."""
+    """The part of a picture's steps in which something takes part, as fractions of all of them."""
 
     start: float = 0.0
     end: float = 1.0
@@ -255,12 +255,17 @@ class Window:
         return step / steps >= self.start and (step + 1) / steps <= self.end
 
 
+ALWAYS = Window()
+"""All steps."""
+
+
 @dataclass(frozen=True, eq=False)
 class GenerationJob:
     """Everything that the diffusion needs, complete: equal jobs give equal pictures.
 
-    A kind that `control_windows` does not name takes part in all steps. `preview_every` so many steps a small
-    preview goes out with the progress; 0 is never.
+    A kind that `control_windows` does not name takes part in all steps, and so does guidance. Every `cache_interval`
+    steps the networks run as a whole; the steps between reuse what those made in the UNet's depth, 1 is never.
+    `preview_every` so many steps a small preview goes out with the progress; 0 is never.
     """
 
     prompt: str
@@ -272,6 +277,8 @@ class GenerationJob:
     seeds: tuple[int, ...]
     size: Size
     control_windows: Mapping[ConditioningKind, Window] = field(default_factory=dict)
+    guidance_window: Window = ALWAYS
+    cache_interval: int = 1
     preview_every: int = 0
 
 

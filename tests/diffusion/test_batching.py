@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from writing_service.diffusion.batching import IntelligentBatcher, Pace, refusal
+from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of, refusal
 from writing_service.errors import DeadlinePassed, QueueFull
 from writing_service.types import Size
 
@@ -19,6 +19,10 @@ class Waiting:
     size: Size = MIDDLE
     rows: int = 2
     steps_left: int = 10
+
+    @property
+    def rows_left(self) -> int:
+        return self.rows * self.steps_left
 
 
 claims = st.builds(
@@ -123,7 +127,7 @@ def pace_of(*seconds: float, at: float = 0.0) -> Pace:
     """Steps of one guided 512² picture."""
     pace = Pace()
     for one in seconds:
-        pace.record([Waiting(0)], one, at)
+        pace.record(load_of([Waiting(0)]), one, at)
     return pace
 
 

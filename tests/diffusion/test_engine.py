@@ -29,6 +29,7 @@ NEIGHBOURS: list[dict[str, Any]] = [
     {"conditioning_scales": {DEPTH: 1.9}, "num_inference_steps": 5, "seeds": (1, 2)},
     {"control_windows": {CANNY: Window(0.0, 0.3)}, "guidance_scale": 0.0, "num_inference_steps": 7},
     {"size": Size(48, 64), "control_images": control_images(Size(48, 64))},
+    {"cache_interval": 3, "conditioning_scales": {}, "num_inference_steps": 7},
 ]
 SUBJECTS: list[dict[str, Any]] = [
     {},
@@ -36,6 +37,7 @@ SUBJECTS: list[dict[str, Any]] = [
     {"conditioning_scales": {CANNY: 1.0}, "num_inference_steps": 6},
     {"conditioning_scales": {}, "seeds": (3, 4)},
     {"control_windows": {DEPTH: Window(0.0, 0.5)}, "num_inference_steps": 4},
+    {"guidance_window": Window(0.0, 0.5), "cache_interval": 2, "num_inference_steps": 5},
 ]
 
 
@@ -223,7 +225,7 @@ async def test_a_job_that_cannot_be_prepared_fails_alone(
 async def test_a_failed_step_fails_its_pictures_and_the_service_goes_on(
     pipeline: MultiControlNetPipeline,
 ) -> None:
-    with failing(pipeline, "_unet", ValueError("broken"), at=range(1, 2)):
+    with failing(pipeline, "_whole", ValueError("broken"), at=range(1, 2)):
         with paused(pipeline):
             tasks = [asyncio.create_task(pipeline.draw(make_job(seeds=(s,)))) for s in (1, 2)]
             await asyncio.sleep(0.05)
@@ -238,7 +240,7 @@ SHORT_ON_CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate 
 
 
 @pytest.mark.parametrize("error", [SHORT, SHORT_ON_CPU])
-@pytest.mark.parametrize("stage", ["_unet", "decode"])
+@pytest.mark.parametrize("stage", ["_whole", "decode"])
 async def test_short_memory_halves_the_batch_and_changes_no_picture(
     pipeline: MultiControlNetPipeline, stage: str, error: Exception
 ) -> None:
@@ -257,7 +259,7 @@ async def test_short_memory_halves_the_batch_and_changes_no_picture(
     assert stage == "decode" or sizes.count(4) == 1
 
 
-@pytest.mark.parametrize(("stage", "tries"), [("prepare", 1), ("_unet", 1), ("decode", 2)])
+@pytest.mark.parametrize(("stage", "tries"), [("prepare", 1), ("_whole", 1), ("decode", 2)])
 async def test_without_any_memory_one_job_fails_by_one_sentence(
     pipeline: MultiControlNetPipeline, stage: str, tries: int
 ) -> None:
@@ -372,7 +374,7 @@ def limited(
 
     def make(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            sizes.append(len(arguments[1]) if name == "_unet" else len(arguments[0]))
+            sizes.append(len(arguments[0]))
             if sizes[-1] > most:
                 raise error
             return real(*arguments)

@@ -51,18 +51,23 @@ def write_base(folder: Path) -> None:
         text_encoder_2=second,
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            out_channels=4,
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            **_DENOISER,
-        ),
+        unet=tiny_unet(),
         scheduler=DDIMScheduler(
             beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False
         ),
         add_watermarker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def tiny_unet(attentive: bool = False) -> UNet2DConditionModel:
+    """Two levels, of which the upper one reads the text only if `attentive`."""
+    surface = "CrossAttn" if attentive else ""
+    levels = {
+        "down_block_types": (f"{surface}DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", f"{surface}UpBlock2D"),
+    }
+    return UNet2DConditionModel(sample_size=8, out_channels=4, **{**_DENOISER, **levels})
 
 
 def write_controlnet(folder: Path, seed: int) -> None:

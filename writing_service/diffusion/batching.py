@@ -40,8 +40,8 @@ class Claim(Protocol):
         ...
 
     @property
-    def steps_left(self) -> int:
-        """Until it only has to be decoded."""
+    def rows_left(self) -> int:
+        """Of all steps until it only has to be decoded, added up."""
         ...
 
 
@@ -70,9 +70,9 @@ class IntelligentBatcher:
         if self._one_at_a_time or not waiting:
             return waiting[:1]
         alike = [one for one in waiting if one.size == waiting[0].size]
-        batch, load = [alike[0]], _load(alike[0])
+        batch, load = [alike[0]], load_of(alike[:1])
         for one in alike[1:]:
-            load += _load(one)
+            load += load_of([one])
             if load > self._limit:
                 break
             batch.append(one)
@@ -80,7 +80,7 @@ class IntelligentBatcher:
 
     def shrink(self, batch: Sequence[Claim]) -> None:
         """Memory did not suffice for this batch: from now on choose at most half of it."""
-        self._limit = min(self._limit, sum(_load(one) for one in batch) / 2)
+        self._limit = min(self._limit, load_of(batch) / 2)
 
     def recover(self) -> None:
         """Forget that memory was short: what held it may be gone."""
@@ -93,9 +93,8 @@ class Pace:
     def __init__(self) -> None:
         self._steps = deque[tuple[float, float]](maxlen=REMEMBERED_STEPS)
 
-    def record(self, batch: Iterable[Claim], seconds: float, now: float) -> None:
-        """One step of the batch took so long."""
-        load = sum(_load(one) for one in batch)
+    def record(self, load: float, seconds: float, now: float) -> None:
+        """One step of a batch of this load took so long."""
         self._steps.append((now, seconds / load))
 
     def seconds(self, claims: Iterable[Claim], now: float) -> float | None:
@@ -113,7 +112,7 @@ class Pace:
         fresh = [pace for at, pace in tuple(self._steps) if now - at < FRESH_SECONDS]
         if not fresh:
             return None
-        return choose(fresh) * sum(_load(one) * one.steps_left for one in claims)
+        return choose(fresh) * sum(one.rows_left * _pixels(one.size) for one in claims)
 
 
 def refusal(
@@ -142,6 +141,10 @@ def refusal(
     )
 
 
-def _load(claim: Claim) -> float:
-    """Pixels over all rows."""
-    return float(claim.rows * claim.size.width * claim.size.height)
+def load_of(batch: Iterable[Claim]) -> float:
+    """Pixels over all rows of their next step."""
+    return float(sum(one.rows * _pixels(one.size) for one in batch))
+
+
+def _pixels(size: Size) -> int:
+    return size.width * size.height

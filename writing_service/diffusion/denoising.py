@@ -8,6 +8,7 @@ control image once.
 
 import copy
 import inspect
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,17 +22,18 @@ from torch import Tensor
 from writing_service.diffusion.controls import Controls
 from writing_service.diffusion.framing import enlarged, fit, padded_size, restore
 from writing_service.diffusion.previews import LatentPreview
-from writing_service.diffusion.steering import Features, Residuals, Steering, StepInput
+from writing_service.diffusion.steering import Features, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
-from writing_service.types import ConditioningKind, GenerationJob, Size, Window
+from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
+from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Size, Window
 
 
 @dataclass(frozen=True)
 class PreparedJob:
     """A job's text and control images as the networks take them.
 
-    `states` and `added` hold one row, or under guidance two, the unconditional one first. The sides
-    of `size` are multiples of the VAE's factor.
+    `states` and `added` hold one row, or under guidance two, the unconditional one first, which only
+    the steps in the window `guidance` take. The sides of `size` are multiples of the VAE's factor.
     """
 
     states: Tensor
@@ -39,15 +41,23 @@ class PreparedJob:
     features: Features
     scales: Mapping[ConditioningKind, float]
     windows: Mapping[ConditioningKind, Window]
+    guidance: Window
     guidance_scale: float
     guidance_embedding: Tensor | None
+    cache_interval: int
     steps: int
     size: Size
 
-    @property
-    def rows(self) -> int:
-        """Of a picture in a step's batch."""
-        return len(self.states)
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """Where a picture's next step leads, (1, channels, height, width), float32.
+
+    `deep` are features that later steps reuse, where the picture wants that.
+    """
+
+    latents: Tensor
+    deep: DeepFeatures | None = None
 
 
 class Picture:
@@ -62,6 +72,8 @@ class Picture:
         self.latents = noise * scheduler.init_noise_sigma
         self.expected = self.latents
         """The finished latents, as far as the scheduler tells what it expects; else the latents."""
+        self.deep: DeepFeatures | None = None
+        """What its last whole step left for shallow ones."""
         self._scheduler = scheduler
         self._extra = _step_arguments(scheduler, generator)
 
@@ -76,13 +88,40 @@ class Picture:
         return self._scheduler.timesteps[self.steps_done]
 
     @property
+    def rows(self) -> int:
+        """Of the next step's batch: two under guidance, else one."""
+        guided = self.job.guidance.covers(self.steps_done, self.steps)
+        return len(self.job.states) if guided else 1
+
+    @property
+    def states(self) -> Tensor:
+        """The text of its rows."""
+        return self.job.states[-self.rows :]
+
+    @property
+    def added(self) -> Mapping[str, Tensor]:
+        """SDXL's further conditions of its rows."""
+        return {name: one[-self.rows :] for name, one in self.job.added.items()}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether steps after the next one may reuse what it finds."""
+        return self.job.cache_interval > 1
+
+    @property
+    def deep_now(self) -> DeepFeatures | None:
+        """What the next step reuses, for its rows; None when it runs the networks as a whole."""
+        if self.deep is None or self.steps_done % self.job.cache_interval == 0:
+            return None
+        return self.deep.of_rows(-self.rows, None)
+
+    @property
     def scales_now(self) -> Mapping[ConditioningKind, float]:
         """Weights at the next step, of those kinds that take part in it."""
-        whole = Window()
         return {
             kind: scale
             for kind, scale in self.job.scales.items()
-            if self.job.windows.get(kind, whole).covers(self.steps_done, self.steps)
+            if self.job.windows.get(kind, ALWAYS).covers(self.steps_done, self.steps)
         }
 
     def scaled(self) -> Tensor:
@@ -91,18 +130,19 @@ class Picture:
 
     def guided(self, answer: Tensor) -> Tensor:
         """One direction from the UNet's answer to the picture's rows."""
-        if self.job.rows == 1:
+        if len(answer) == 1:
             return answer
         unwanted, wanted = answer.chunk(2)
         return unwanted + self.job.guidance_scale * (wanted - unwanted)
 
     @torch.no_grad()
-    def advance(self, direction: Tensor) -> None:
+    def advance(self, direction: Direction) -> None:
         """Take the step."""
-        taken = self._scheduler.step(direction, self.timestep, self.latents, **self._extra)
+        taken = self._scheduler.step(direction.latents, self.timestep, self.latents, **self._extra)
         self.latents = taken.prev_sample
         told = (taken.get(name) for name in ("pred_original_sample", "denoised"))
         self.expected = next((one for one in told if one is not None), self.latents)
+        self.deep = direction.deep
         self.steps_done += 1
 
 
@@ -123,6 +163,7 @@ class Denoiser:
         self._device = device
         self._dtype = dtype
         self._texts = TextEncoders(base, device)
+        self._unet = SteppedUNet(base.unet)
         self._ended: torch.Event | None = None
         self.controls = controls
 
@@ -162,8 +203,10 @@ class Denoiser:
             self.controls.embed(images),
             {kind: float(job.conditioning_scales[kind]) for kind in images},
             job.control_windows,
+            job.guidance_window,
             job.guidance_scale,
             self._guidance_embedding(job.guidance_scale) if self._distilled else None,
+            job.cache_interval,
             job.num_inference_steps,
             size,
         )
@@ -176,17 +219,17 @@ class Denoiser:
         return Picture(job, scheduler, generator, self._noise(job.size, generator))
 
     @torch.no_grad()
-    def directions(self, pictures: Sequence[Picture]) -> list[Tensor]:
-        """Where each picture's next step leads, (1, channels, height, width), float32.
+    def directions(self, pictures: Sequence[Picture]) -> list[Direction]:
+        """Where each picture's next step leads.
 
-        One pass of the UNet over all rows of the pictures, whose latents have equal shapes. Changes
-        no picture, so that it can be asked again.
+        One pass of the UNet over all rows of the pictures, whose latents have equal shapes, and one
+        more over those that reuse deep features. Changes no picture, so that it can be asked again.
         """
-        step = self._input(pictures)
-        residuals = self.controls.residuals(step, _steerings(pictures))
-        answer = self._unet(step, pictures, residuals).float()
-        parts = answer.split([picture.job.rows for picture in pictures])
-        return [picture.guided(part) for picture, part in zip(pictures, parts, strict=True)]
+        whole = [picture for picture in pictures if picture.deep_now is None]
+        shallow = [picture for picture in pictures if picture.deep_now is not None]
+        found = dict(zip(whole, self._whole(whole), strict=True))
+        found |= zip(shallow, self._shallow(shallow), strict=True)
+        return [found[picture] for picture in pictures]
 
     def keep_up(self) -> None:
         """Wait for the device to end the step before the last one asked of it.
@@ -221,37 +264,40 @@ class Denoiser:
     def _distilled(self) -> bool:
         return self._base.unet.config.time_cond_proj_dim is not None
 
+    def _whole(self, pictures: Sequence[Picture]) -> list[Direction]:
+        if not pictures:
+            return []
+        step, embedding = self._input(pictures), _guidance_embeddings(pictures)
+        residuals = self.controls.residuals(step, _steerings(pictures))
+        if not any(picture.keeps for picture in pictures):
+            return _directions(self._unet.whole(step, residuals, embedding), pictures)
+        answer, deep = self._unet.whole_and_deep(step, residuals, embedding)
+        kept = [
+            deep.of_rows(rows.start, rows.stop) if picture.keeps else None
+            for picture, rows in zip(pictures, _rows(pictures), strict=True)
+        ]
+        return _directions(answer, pictures, kept)
+
+    def _shallow(self, pictures: Sequence[Picture]) -> list[Direction]:
+        if not pictures:
+            return []
+        step, embedding = self._input(pictures), _guidance_embeddings(pictures)
+        deep = DeepFeatures.together([one.deep_now for one in pictures if one.deep_now])
+        answer = self._unet.shallow(step, deep, embedding)
+        return _directions(answer, pictures, [picture.deep for picture in pictures])
+
     def _input(self, pictures: Sequence[Picture]) -> StepInput:
         """All rows, picture after picture."""
-        jobs = [picture.job for picture in pictures]
-        rows = torch.tensor([job.rows for job in jobs], device=self._device)
+        rows = torch.tensor([picture.rows for picture in pictures], device=self._device)
         scaled = torch.cat([picture.scaled() for picture in pictures])
         timesteps = torch.stack([picture.timestep for picture in pictures])
+        added = [picture.added for picture in pictures]
         return StepInput(
             scaled.repeat_interleave(rows, dim=0).to(self._dtype),
             timesteps.repeat_interleave(rows, dim=0),
-            torch.cat([job.states for job in jobs]),
-            {name: torch.cat([job.added[name] for job in jobs]) for name in jobs[0].added},
+            torch.cat([picture.states for picture in pictures]),
+            {name: torch.cat([one[name] for one in added]) for name in added[0]},
         )
-
-    def _unet(
-        self, step: StepInput, pictures: Sequence[Picture], residuals: Residuals | None
-    ) -> Tensor:
-        embedded = [
-            one
-            for one in (picture.job.guidance_embedding for picture in pictures)
-            if one is not None
-        ]
-        return self._base.unet(
-            step.sample,
-            step.timestep,
-            encoder_hidden_states=step.states,
-            timestep_cond=torch.cat(embedded) if embedded else None,
-            down_block_additional_residuals=residuals and residuals.down,
-            mid_block_additional_residual=residuals and residuals.mid,
-            added_cond_kwargs=dict(step.added),
-            return_dict=False,
-        )[0]
 
     def _time_ids(self, size: Size, rows: int) -> Tensor:
         """SDXL's size conditions: original size, crop's corner, target size, heights first.
@@ -281,13 +327,36 @@ class Denoiser:
         return randn_tensor(shape, generator, self._device, torch.float32)
 
 
+def _rows(pictures: Sequence[Picture]) -> list[range]:
+    """Which rows of the batch are each picture's."""
+    ends = list(itertools.accumulate(picture.rows for picture in pictures))
+    starts = [0, *ends[:-1]]
+    return [range(start, end) for start, end in zip(starts, ends, strict=True)]
+
+
 def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
-    steerings, start = list[Steering](), 0
-    for picture in pictures:
-        end = start + picture.job.rows
-        steerings.append(Steering(range(start, end), picture.job.features, picture.scales_now))
-        start = end
-    return steerings
+    return [
+        Steering(rows, picture.job.features, picture.scales_now)
+        for picture, rows in zip(pictures, _rows(pictures), strict=True)
+    ]
+
+
+def _guidance_embeddings(pictures: Sequence[Picture]) -> Tensor | None:
+    embeddings = (picture.job.guidance_embedding for picture in pictures)
+    known = [one for one in embeddings if one is not None]
+    return torch.cat(known) if known else None
+
+
+def _directions(
+    answer: Tensor, pictures: Sequence[Picture], deep: Sequence[DeepFeatures | None] = ()
+) -> list[Direction]:
+    """The UNet's answer to all rows, taken apart."""
+    parts = answer.float().split([picture.rows for picture in pictures])
+    kept = deep or [None] * len(pictures)
+    return [
+        Direction(picture.guided(part), features)
+        for picture, part, features in zip(pictures, parts, kept, strict=True)
+    ]
 
 
 def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from PIL import Image
 
 from writing_service.types import (
+    ALWAYS,
     ConditioningKind,
     DrawnImages,
     GenerationJob,
@@ -161,6 +162,8 @@ class GenerationParams:
     width: int | None = None
     height: int | None = None
     control_windows: Mapping[Any, Window] = field(default_factory=dict)
+    guidance_window: Window = ALWAYS
+    cache_interval: int = 1
 
     def job(
         self,
@@ -182,4 +185,6 @@ class GenerationParams:
             (self.seed,),
             Size(self.width or width, self.height or height),
             {ConditioningKind(kind): one for kind, one in self.control_windows.items()},
+            self.guidance_window,
+            self.cache_interval,
         )

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from writing_service.diffusion.batching import IntelligentBatcher, Pace, refusal
-from writing_service.diffusion.denoising import Denoiser, Picture
+from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of, refusal
+from writing_service.diffusion.denoising import Denoiser, Direction, Picture
 from writing_service.diffusion.doors import Stage
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, Order, Report
@@ -124,11 +124,11 @@ class DenoisingEngine:
         batch = self._begun(self._batcher.choose(self._drawings))
         if not batch:
             return
-        started = time.perf_counter()
+        started, load = time.perf_counter(), load_of(batch)
         stepped = self._step(batch)
         seconds = time.perf_counter() - started
         if stepped:
-            self._pace.record(stepped, seconds, time.monotonic())
+            self._pace.record(load, seconds, time.monotonic())
             self._count.add(len(stepped))
         self._tell(stepped, seconds)
         self._show(stepped)
@@ -166,7 +166,7 @@ class DenoisingEngine:
         self._denoiser.keep_up()
         return stepped
 
-    def _advance(self, drawing: Drawing, direction: Tensor | GenerationFailed) -> bool:
+    def _advance(self, drawing: Drawing, direction: Direction | GenerationFailed) -> bool:
         """Whether it worked."""
         try:
             if isinstance(direction, GenerationFailed):

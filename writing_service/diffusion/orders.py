@@ -129,7 +129,13 @@ class Drawing:
     @property
     def rows(self) -> int:
         """See Claim."""
-        return self.order.rows
+        return 1 + self._guided_at(self._steps_done)
+
+    @property
+    def rows_left(self) -> int:
+        """See Claim."""
+        left = range(self._steps_done, self.steps)
+        return len(left) + sum(self._guided_at(step) for step in left)
 
     @property
     def steps(self) -> int:
@@ -138,8 +144,16 @@ class Drawing:
 
     @property
     def steps_left(self) -> int:
-        """See Claim."""
-        return self.steps - (0 if self.picture is None else self.picture.steps_done)
+        """Until it only has to be decoded."""
+        return self.steps - self._steps_done
+
+    @property
+    def _steps_done(self) -> int:
+        return 0 if self.picture is None else self.picture.steps_done
+
+    def _guided_at(self, step: int) -> bool:
+        window = self.order.job.guidance_window
+        return self.order.rows > 1 and window.covers(step, self.steps)
 
 
 class _StageClock:

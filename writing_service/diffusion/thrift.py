@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from writing_service.diffusion.denoising import Denoiser, Picture, PreparedJob
+from writing_service.diffusion.denoising import Denoiser, Direction, Picture, PreparedJob
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.errors import GenerationFailed
 from writing_service.types import GenerationJob, Size
@@ -44,7 +44,7 @@ class ThriftyDenoiser:
             raise prepared
         return prepared
 
-    def directions(self, pictures: Sequence[Picture]) -> list[Tensor | GenerationFailed]:
+    def directions(self, pictures: Sequence[Picture]) -> list[Direction | GenerationFailed]:
         """See Denoiser; a picture that finds no memory gets its failure instead."""
         return self._halving(
             self._denoiser.directions, pictures, [self._offloaded], lambda one: one.job.size
