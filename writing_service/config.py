@@ -58,8 +58,9 @@ class ModelSettings(Slice):
 
     "embedded" is the shipped checkpoint; ControlNets that start with "./" lie inside the base
     model's folder. `controlnet_union` is one network for all kinds, in place of
-    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights. Pictures with a
-    short side of less than `least_side` pixels are beyond what the models draw well; 0 is none.
+    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights. `native_sizes`
+    are those that the models draw well, each either way round; without any they draw all with a
+    short side of at least `least_side` pixels.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ModelSettings(Slice):
     vae: str | None = None
     variant: str | None = None
     revision: str | None = None
+    native_sizes: tuple[tuple[Side, Side], ...] = ()
     least_side: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 0
 
 
@@ -77,8 +79,8 @@ class GenerationSettings(Slice):
     """Defaults of a request; None leaves it to the style.
 
     `deterministic` asks for the same bytes under load too, at the cost of sharing batches: each
-    step then has one picture. `render_at` native draws pictures that are smaller than the models'
-    `least_side` larger, and reduces them; requested draws every size as it is.
+    step then has one picture. `render_at` native draws pictures at the nearest size that the models
+    draw well, and resizes them; requested draws every size as it is.
     """
 
     num_inference_steps: Steps | None

@@ -20,12 +20,14 @@ from PIL import Image
 from torch import Tensor
 
 from writing_service.diffusion.controls import Controls
-from writing_service.diffusion.framing import enlarged, fit, padded_size, restore
+from writing_service.diffusion.framing import Frame, NativeSizes
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.steering import Features, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
 from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
 from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Size, Window
+
+ANY_SIZE = NativeSizes()
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,11 @@ class Denoiser:
         controls: Controls,
         device: torch.device,
         dtype: torch.dtype,
-        least_side: int = 0,
+        native: NativeSizes = ANY_SIZE,
     ) -> None:
-        """Pictures whose short side has less than `least_side` pixels are drawn larger, then reduced."""
+        """Pictures of other sizes than `native` are drawn at one of those, then resized."""
         self._base = base
-        self._least_side = least_side
+        self._native = native
         self._device = device
         self._dtype = dtype
         self._texts = TextEncoders(base, device)
@@ -179,7 +181,7 @@ class Denoiser:
 
     def drawn_size(self, job: GenerationJob) -> Size:
         """The size at which the job's pictures are drawn, before they are cut and reduced."""
-        return padded_size(enlarged(job.size, self._least_side), self.size_multiple)
+        return self._frame(job.size).drawn
 
     def rows(self, job: GenerationJob) -> int:
         """That a picture of the job takes in a batch: two under guidance, else one."""
@@ -189,17 +191,16 @@ class Denoiser:
     @torch.no_grad()
     def prepare(self, job: GenerationJob) -> PreparedJob:
         """Encode the prompt and embed the control images; the same for all pictures of the job."""
-        size, rows = self.drawn_size(job), self.rows(job)
-        whole = enlarged(job.size, self._least_side)
+        frame, rows = self._frame(job.size), self.rows(job)
         text = self._texts.encode(job.prompt, job.negative_prompt, rows == 2)
         images = {
-            kind: self._tensor(fit(job.control_images[kind], whole, size))
+            kind: self._tensor(frame.fit(job.control_images[kind]))
             for kind in ConditioningKind
             if kind in job.control_images and job.conditioning_scales.get(kind)
         }
         return PreparedJob(
             text.states,
-            {"text_embeds": text.pooled, "time_ids": self._time_ids(size, rows)},
+            {"text_embeds": text.pooled, "time_ids": self._time_ids(frame.drawn, rows)},
             self.controls.embed(images),
             {kind: float(job.conditioning_scales[kind]) for kind in images},
             job.control_windows,
@@ -208,7 +209,7 @@ class Denoiser:
             self._guidance_embedding(job.guidance_scale) if self._distilled else None,
             job.cache_interval,
             job.num_inference_steps,
-            size,
+            frame.drawn,
         )
 
     def begin(self, job: PreparedJob, seed: int) -> Picture:
@@ -258,7 +259,10 @@ class Denoiser:
     def to_picture(self, decoded: Tensor, asked: Size) -> Image.Image:
         """A decoded picture (1, 3, height, width) as an image of the asked size. On any thread."""
         (drawn,) = self._base.image_processor.postprocess(decoded, output_type="pil")
-        return restore(drawn, enlarged(asked, self._least_side), asked)
+        return self._frame(asked).restore(drawn)
+
+    def _frame(self, asked: Size) -> Frame:
+        return self._native.frame(asked, self.size_multiple)
 
     @property
     def _distilled(self) -> bool:

@@ -22,8 +22,9 @@ from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import
 
 from writing_service.config import CacheSettings, ModelSettings
 from writing_service.diffusion.controls import controls_of
-from writing_service.diffusion.denoising import Denoiser
+from writing_service.diffusion.denoising import ANY_SIZE, Denoiser
 from writing_service.diffusion.doors import NOTHING_DRAWN
+from writing_service.diffusion.framing import NativeSizes
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.hub import HuggingFaceHub, ModelHub
 from writing_service.diffusion.parts import (
@@ -37,7 +38,7 @@ from writing_service.diffusion.parts import (
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.diffusion.weights import LOADING, NETWORKS, has_variant
 from writing_service.errors import ModelsUnavailable, WritingServiceError
-from writing_service.types import ConditioningKind
+from writing_service.types import ConditioningKind, Size
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class ModelLoader:
         self._hub = hub or HuggingFaceHub(cache.huggingface)
         self._clock = clock
         self._deterministic = deterministic
-        self._least_side = settings.least_side if render_at == "native" else 0
+        self._native = _native_sizes(settings) if render_at == "native" else ANY_SIZE
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._starting = threading.Lock()
         self._load: Future[MultiControlNetPipeline] | None = None
@@ -241,7 +242,7 @@ class ModelLoader:
         self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
         sources = {kind: one.source for one in parts_of(self._settings) for kind in one.kinds}
         return MultiControlNetPipeline(
-            Denoiser(base, controls, self._gpu.torch_device, self._gpu.dtype, self._least_side),
+            Denoiser(base, controls, self._gpu.torch_device, self._gpu.dtype, self._native),
             self._gpu,
             (base.tokenizer, base.tokenizer_2),
             self._settings.base_model,
@@ -284,6 +285,10 @@ class _Progress:
     def next(self, name: str) -> str:
         self._begun += 1
         return f"{name} {self._begun}/{max(self._total, self._begun)}"
+
+
+def _native_sizes(settings: ModelSettings) -> NativeSizes:
+    return NativeSizes(tuple(Size(*one) for one in settings.native_sizes), settings.least_side)
 
 
 def _refuse_misfit(kind: ConditioningKind, network: Any, base: Any) -> None:
