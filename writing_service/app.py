@@ -29,6 +29,7 @@ from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
+from writing_service.settling import check_preset
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def assemble_generator(
     styles = StyleDefinitions(settings.styles)
     fan_out = build_fan_out(settings.conditioning.options, detectors)
     fan_out.check_configured(settings.conditioning.methods)
+    check_preset(settings)
     return AIImageGenerator(
         settings,
         loader,

@@ -38,12 +38,20 @@ def _device(value: str) -> str:
     raise ValueError("must be auto, cpu, cuda or cuda:N")
 
 
+def _window(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] < value[1]:
+        return value
+    raise ValueError("must begin before it ends")
+
+
 LARGEST_SIDE = 2048
 Side = Annotated[int, Field(ge=100, le=LARGEST_SIDE)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 Guidance = Annotated[float, Field(ge=0, le=30)]
 Weight = Annotated[float, Field(ge=0, le=2)]
 Number = Annotated[float, AfterValidator(_whole_if_possible)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+WindowFractions = Annotated[tuple[Fraction, Fraction], AfterValidator(_window)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 
 
@@ -76,13 +84,14 @@ class ModelSettings(Slice):
 
 
 class GenerationSettings(Slice):
-    """Defaults of a request; None leaves it to the style.
+    """Defaults of a request; None leaves it to the preset or the style, and of presets is none.
 
     `deterministic` asks for the same bytes under load too, at the cost of sharing batches: each
     step then has one picture. `render_at` native draws pictures at the nearest size that the models
     draw well, and resizes them; requested draws every size as it is.
     """
 
+    preset: str | None
     num_inference_steps: Steps | None
     guidance_scale: Guidance | None
     width: Side
@@ -90,6 +99,21 @@ class GenerationSettings(Slice):
     batch_size: Annotated[int, Field(ge=1, le=8)]
     deterministic: bool = False
     render_at: Literal["native", "requested"] = "native"
+
+
+class PresetSettings(Slice):
+    """How much a picture's steps leave out to be quicker; by default nothing.
+
+    `guidance_until` and `conditioning_windows` are fractions of the steps: outside of its window a
+    ControlNet does not run. Every `cache_interval` steps the networks run as a whole, the steps
+    between reuse what those made in the UNet's depth.
+    """
+
+    num_inference_steps: Steps | None = None
+    guidance_scale: Guidance | None = None
+    guidance_until: Fraction = 1.0
+    conditioning_windows: dict[ConditioningKind, WindowFractions] = {}
+    cache_interval: Annotated[int, Field(ge=1, le=20)] = 1
 
 
 class GPUSettings(Slice):
@@ -167,6 +191,7 @@ class AIGenerationSettings(Slice):
     enabled: bool
     models: ModelSettings
     generation: GenerationSettings
+    presets: dict[str, PresetSettings] = {}
     gpu: GPUSettings
     conditioning: ConditioningSettings
     detectors: DetectorSettings

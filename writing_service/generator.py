@@ -5,24 +5,24 @@ Read `generate_character_image` first; everything else here is one of its statio
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
-from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
+from writing_service.conditioning.fan_out import ConditioningFanOut
 from writing_service.config import AIGenerationSettings
 from writing_service.diffusion.doors import GPUWatch, OnProgress, PictureLoader, PicturePipeline
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.observability.statistics import GenerationStatistics, StageClock
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import understand
-from writing_service.prompt.styles import StyleDefinition, StyleDefinitions
+from writing_service.prompt.styles import StyleDefinitions
 from writing_service.rendering.languages import identify
 from writing_service.rendering.words import checked_word, dropped_from
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
+from writing_service.settling import Settled, settle
 from writing_service.types import (
     AIGenerationResult,
     ConditioningKind,
@@ -46,28 +46,7 @@ PIXELS = "pixels"
 
 _SWITCHED_OFF = "drawing is switched off (ai_generation.enabled=false)"
 
-_RANDOM_SEEDS = 2**32
-"""Random seeds stay below this, so that every client's numbers hold them exactly."""
-
 Weights = Mapping[ConditioningKind, float]
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A request with nothing left open: what style, configuration and chance decided."""
-
-    seeds: tuple[int, ...]
-    size: Size
-    style: StyleDefinition
-    num_inference_steps: int
-    guidance_scale: float
-    weights: Weights
-    methods: Methods
-
-    @property
-    def seed(self) -> int:
-        """Of the first picture; it also chooses the layout and the methods."""
-        return self.seeds[0]
 
 
 class AIImageGenerator:
@@ -119,7 +98,7 @@ class AIImageGenerator:
         clock = StageClock()
         with self.statistics.counted(), _logged(request, clock):
             self._refuse_if_off()
-            settled = self._settle(request)
+            settled = settle(request, self._settings, self._styles, self._fan_out)
             meaning = understand(request.translation, request.hint_writing)
             with clock.timed("render"):
                 scene = await asyncio.to_thread(self._compose, request, settled, meaning)
@@ -182,6 +161,7 @@ class AIImageGenerator:
                 kind.value: list(names) for kind, names in self._fan_out.methods().items()
             },
             "missing_conditioning_methods": self._fan_out.missing_methods(),
+            "presets": list(self._settings.presets),
             "default_image_size": {"width": generation.width, "height": generation.height},
             "pictograms": len(self._pictograms.names()),
         }
@@ -193,30 +173,6 @@ class AIImageGenerator:
     def _refuse_if_off(self) -> None:
         if not self._settings.enabled:
             raise ModelsUnavailable(f"No picture can be drawn: {_SWITCHED_OFF}.")
-
-    def _settle(self, request: WritingRequest) -> Settled:
-        """Request before configuration before style; chance only for what is still open."""
-        defaults = self._settings.generation
-        style = self._styles.get_style_definition(request.style)
-        seed = secrets.randbelow(_RANDOM_SEEDS) if request.seed is None else request.seed
-        weights = {**style.controlnet_weights, **request.conditioning_weights}
-        methods = self._fan_out.choose_methods(
-            request.conditioning_methods,
-            self._settings.conditioning.methods,
-            seed,
-            style.name,
-            identify(request.word, request.language).script,
-        )
-        return Settled(
-            tuple(range(seed, seed + (request.batch_size or defaults.batch_size))),
-            Size(request.width or defaults.width, request.height or defaults.height),
-            style,
-            request.num_inference_steps or defaults.num_inference_steps or style.recommended_steps,
-            _first(request.guidance_scale, defaults.guidance_scale, style.recommended_cfg),
-            {kind: weights.get(kind, 0.0) for kind in ConditioningKind},
-            # A ControlNet that is off needs no image.
-            {kind: name for kind, name in methods.items() if weights.get(kind)},
-        )
 
     def _compose(self, request: WritingRequest, settled: Settled, meaning: Meaning) -> Scene:
         pictogram = self._pictogram(request, meaning)
@@ -302,8 +258,14 @@ class AIImageGenerator:
             "conditioning_weights_used": {
                 kind.value: weight for kind, weight in settled.weights.items()
             },
+            "conditioning_windows_used": {
+                kind.value: [window.start, window.end] for kind, window in settled.windows.items()
+            },
+            "preset_used": settled.preset,
             "num_inference_steps": settled.num_inference_steps,
             "guidance_scale": settled.guidance_scale,
+            "guidance_until": settled.guidance_window.end,
+            "cache_interval": settled.cache_interval,
             "width": settled.size.width,
             "height": settled.size.height,
             "drawn_width": drawn_size.width,
@@ -360,12 +322,10 @@ def _job(prompt: PromptResult, control_images: ControlImages, settled: Settled) 
         settled.guidance_scale,
         settled.seeds,
         settled.size,
+        settled.windows,
+        settled.guidance_window,
+        settled.cache_interval,
     )
-
-
-def _first(*values: float | None) -> float:
-    """The first that is given; 0 is a value."""
-    return next(value for value in values if value is not None)
 
 
 def _wish(request: WritingRequest) -> str:

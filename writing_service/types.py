@@ -109,6 +109,10 @@ class WritingRequest:
     conditioning_methods: Mapping[ConditioningKind, str] = field(default_factory=dict)
     pictogram: str = "auto"
     text_direction: TextDirection = TextDirection.AUTO
+    preset: str | None = None
+    conditioning_windows: Mapping[ConditioningKind, tuple[float, float]] = field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True)

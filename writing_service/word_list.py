@@ -36,6 +36,7 @@ COLUMNS = (
     "height",
     "num_inference_steps",
     "guidance_scale",
+    "preset",
     "pictogram",
 )
 """Fields of a request that a list may have; only the word must be there."""

@@ -21,6 +21,7 @@ from training.evaluation import (
     formats,
     legibility,
     meaning,
+    savers,
     steps,
     style,
     text_alone,
@@ -45,6 +46,7 @@ PARTS: Mapping[str, Callable[[Bench], Awaitable[Figures]]] = {
     "formats": formats.measure,
     "cleanness": cleanness.measure,
     "steps": steps.measure,
+    "savers": savers.measure,
 }
 
 

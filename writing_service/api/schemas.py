@@ -10,7 +10,7 @@ from pydantic import (
     Field,
 )
 
-from writing_service.config import Guidance, Side, Steps, Weight
+from writing_service.config import Guidance, Side, Steps, Weight, WindowFractions
 from writing_service.errors import InvalidRequest
 from writing_service.rendering.words import checked_word
 from writing_service.types import ConditioningKind, ImageFormat, TextDirection, WritingRequest
@@ -93,6 +93,16 @@ class WritingImageRequest(BaseModel):
     text_direction: TextDirection = Field(
         TextDirection.AUTO, description="auto (as the script is written), horizontal or vertical"
     )
+    preset: Text | None = Field(
+        None,
+        max_length=100,
+        description="quality, balanced or fast: how much the steps leave out to be quicker",
+    )
+    conditioning_windows: dict[ConditioningKind, WindowFractions] = Field(
+        {},
+        description="by kind, the fractions of the steps between which that ControlNet takes part",
+        examples=[{"depth": [0.0, 0.5]}],
+    )
     include_conditioning_images: bool = False
     include_prompt: bool = False
     include_semantic_analysis: bool = False
@@ -117,6 +127,8 @@ class WritingImageRequest(BaseModel):
             self.conditioning_methods,
             self.pictogram,
             self.text_direction,
+            self.preset,
+            self.conditioning_windows,
         )
 
     def unknown_fields(self) -> tuple[str, ...]:

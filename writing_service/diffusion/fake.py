@@ -151,6 +151,7 @@ def _digest(job: GenerationJob, seed: int) -> bytes:
         float(job.guidance_scale),
         job.size,
         sorted((kind, one.start, one.end) for kind, one in job.control_windows.items()),
+        (job.guidance_window.start, job.guidance_window.end, job.cache_interval),
         seed,
     )
     return hashlib.sha256(repr(told).encode()).digest()

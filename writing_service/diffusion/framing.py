@@ -1,4 +1,4 @@
-"""Sizes that the networks cannot draw, or only badly: drawn at one that they know, then cut and resized to what was asked."""
+"""Sizes that the networks cannot draw, or only badly: drawn at one that they know, then cut and resized."""
 
 import math
 from collections.abc import Sequence
