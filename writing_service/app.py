@@ -30,6 +30,7 @@ from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.settling import check_preset
+from writing_service.types import Size
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
         settings.cache,
         deterministic=settings.generation.deterministic,
         render_at=settings.generation.render_at,
+        compile_for=Size(settings.generation.width, settings.generation.height),
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 from torch import Tensor, nn
 
+from writing_service.diffusion.compiling import BatchSizes
 from writing_service.diffusion.steering import (
     Features,
     Residuals,
@@ -57,8 +58,13 @@ class Controls(Protocol):
         """Images (1, 3, height, width) from 0 to 1, already of the networks' dtype and device."""
         ...
 
-    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
-        """For all rows of the step, weighted and summed; None when no ControlNet takes part."""
+    def residuals(
+        self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
+    ) -> Residuals | None:
+        """For all rows of the step, weighted and summed; None when no ControlNet takes part.
+
+        `sizes` are those of the batches that the networks are given.
+        """
         ...
 
 
@@ -102,13 +108,15 @@ class SeparateControls:
             features |= zip(kinds, embedded.split(1), strict=True)
         return features
 
-    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
+    def residuals(
+        self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
+    ) -> Residuals | None:
         """See Controls."""
         total = ResidualSum(len(step.sample))
         wanted = [one for one in ConditioningKind if any(one in each.scales for each in steerings)]
         for network, kinds in self._by_network(wanted).items():
             pairs = [_Pairs.of(kind, steerings) for kind in kinds]
-            answer, start = _run(network, step, pairs), 0
+            answer, start = _run(network, step, pairs, sizes), 0
             for one in pairs:
                 total.add(one.rows, answer.part(start, start + len(one.rows)))
                 start += len(one.rows)
@@ -148,16 +156,17 @@ class _Pairs:
         )
 
 
-def _run(network: Any, step: StepInput, pairs: Sequence[_Pairs]) -> Residuals:
+def _run(network: Any, step: StepInput, pairs: Sequence[_Pairs], sizes: BatchSizes) -> Residuals:
     """One pass of a network over all pairs, kind after kind."""
-    many = step.of_rows([row for one in pairs for row in one.rows])
-    scales = step.sample.new_tensor([scale for one in pairs for scale in one.scales])
+    many = step.of_rows(sizes.filled([row for one in pairs for row in one.rows]))
+    features = sizes.filled([feature for one in pairs for feature in one.features])
+    scales = sizes.filled([scale for one in pairs for scale in one.scales])
     down, mid = network(
         many.sample,
         many.timestep,
         encoder_hidden_states=many.states,
-        controlnet_cond=torch.cat([feature for one in pairs for feature in one.features]),
-        conditioning_scale=scales.view(-1, 1, 1, 1),
+        controlnet_cond=torch.cat(features),
+        conditioning_scale=step.sample.new_tensor(scales).view(-1, 1, 1, 1),
         added_cond_kwargs=dict(many.added),
         return_dict=False,
     )
@@ -193,7 +202,9 @@ class UnionControls:
         """See Controls."""
         return {kind: self._embedder(image) for kind, image in images.items()}
 
-    def residuals(self, step: StepInput, steerings: Sequence[Steering]) -> Residuals | None:
+    def residuals(
+        self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
+    ) -> Residuals | None:
         """See Controls."""
         groups = dict[tuple[ConditioningKind, ...], list[Steering]]()
         for one in steerings:
@@ -203,11 +214,16 @@ class UnionControls:
         for kinds, alike in groups.items():
             if kinds:
                 rows = [row for one in alike for row in one.rows]
-                total.add(rows, self._run(step.of_rows(rows), kinds, alike))
+                answer = self._run(step.of_rows(sizes.filled(rows)), kinds, alike, sizes)
+                total.add(rows, answer.part(0, len(rows)))
         return total.residuals
 
     def _run(
-        self, step: StepInput, kinds: Sequence[ConditioningKind], alike: Sequence[Steering]
+        self,
+        step: StepInput,
+        kinds: Sequence[ConditioningKind],
+        alike: Sequence[Steering],
+        sizes: BatchSizes,
     ) -> Residuals:
         pairs = [_Pairs.of(kind, alike) for kind in kinds]
         modes = [UNION_MODES[kind] for kind in kinds]
@@ -217,10 +233,12 @@ class UnionControls:
             step.sample,
             step.timestep,
             encoder_hidden_states=step.states,
-            controlnet_cond=[torch.cat(list(one.features)) for one in pairs],
+            controlnet_cond=[torch.cat(sizes.filled(one.features)) for one in pairs],
             control_type=types,
             control_type_idx=modes,
-            conditioning_scale=[_RowScales(step.sample.new_tensor(one.scales)) for one in pairs],
+            conditioning_scale=[
+                _RowScales(step.sample.new_tensor(sizes.filled(one.scales))) for one in pairs
+            ],
             added_cond_kwargs=dict(step.added),
             return_dict=False,
         )

@@ -9,7 +9,8 @@ control image once.
 import copy
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,15 +20,18 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
+from writing_service.diffusion.compiling import BatchSizes, nothing_compiled
 from writing_service.diffusion.controls import Controls
 from writing_service.diffusion.framing import Frame, NativeSizes
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.steering import Features, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
 from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
+from writing_service.errors import GenerationFailed
 from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Size, Window
 
 ANY_SIZE = NativeSizes()
+ANY_BATCH = BatchSizes()
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,6 @@ class Picture:
         return len(self.job.states) if guided else 1
 
     @property
-    def states(self) -> Tensor:
-        """The text of its rows."""
-        return self.job.states[-self.rows :]
-
-    @property
-    def added(self) -> Mapping[str, Tensor]:
-        """SDXL's further conditions of its rows."""
-        return {name: one[-self.rows :] for name, one in self.job.added.items()}
-
-    @property
     def keeps(self) -> bool:
         """Whether steps after the next one may reuse what it finds."""
         return self.job.cache_interval > 1
@@ -148,6 +142,25 @@ class Picture:
         self.steps_done += 1
 
 
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A decoded picture (1, 3, height, width) from -1 to 1, float32, once the device has `ended`."""
+
+    pixels: Tensor
+    ended: torch.Event | None = None
+
+    def finite(self) -> Tensor:
+        """The pixels, waited for. Raises GenerationFailed when numbers overflowed: they would be black."""
+        if self.ended is not None:
+            self.ended.synchronize()
+        if bool(torch.isfinite(self.pixels).all()):
+            return self.pixels
+        raise GenerationFailed(
+            "The model's numbers overflowed and gave no picture; set ai_generation.gpu.dtype to "
+            "bfloat16 or float32, or use a VAE that is made for float16."
+        )
+
+
 class Denoiser:
     """Runs the networks of a diffusers pipeline under `controls`. One thread at a time."""
 
@@ -158,15 +171,21 @@ class Denoiser:
         device: torch.device,
         dtype: torch.dtype,
         native: NativeSizes = ANY_SIZE,
+        sizes: BatchSizes = ANY_BATCH,
     ) -> None:
-        """Pictures of other sizes than `native` are drawn at one of those, then resized."""
+        """Pictures of other sizes than `native` are drawn at one of those, then resized.
+
+        `sizes` are those of the batches that the networks are given.
+        """
         self._base = base
         self._native = native
+        self._sizes = sizes
         self._device = device
         self._dtype = dtype
         self._texts = TextEncoders(base, device)
         self._unet = SteppedUNet(base.unet)
         self._ended: torch.Event | None = None
+        self._beside = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.controls = controls
 
     @property
@@ -226,6 +245,18 @@ class Denoiser:
         One pass of the UNet over all rows of the pictures, whose latents have equal shapes, and one
         more over those that reuse deep features. Changes no picture, so that it can be asked again.
         """
+        with nothing_compiled() if self._sizes.compiled else nullcontext():
+            return self._passes(pictures)
+
+    @torch.no_grad()
+    def compile(self, size: Size, most: int) -> None:
+        """Compile for pictures of this size, in batches of at most `most` rows; may take minutes."""
+        for kinds in (self.controls.kinds, list(self.controls.kinds)[:1]):
+            job = self.prepare(_blank(size, kinds))
+            for rows in self._sizes.up_to(most):
+                self._passes([self.begin(job, 0) for _ in range(rows)])
+
+    def _passes(self, pictures: Sequence[Picture]) -> list[Direction]:
         whole = [picture for picture in pictures if picture.deep_now is None]
         shallow = [picture for picture in pictures if picture.deep_now is not None]
         found = dict(zip(whole, self._whole(whole), strict=True))
@@ -250,15 +281,27 @@ class Denoiser:
         return LatentPreview.fit(self._base.vae, self._device)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents (n, channels, height, width) → (n, 3, height, width) from -1 to 1, float32."""
+    def decode(self, latents: Tensor) -> list[Decoded]:
+        """A picture of each of the latents (n, channels, height, width); on CUDA beside further steps."""
+        if self._beside is None:
+            return [Decoded(one) for one in self._decoded(latents).split(1)]
+        # After the steps that are asked for by now, while those to come go on.
+        self._beside.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(self._beside):
+            pixels = self._decoded(latents)
+            latents.record_stream(self._beside)
+            ended = self._beside.record_event()
+        return [Decoded(one, ended) for one in pixels.split(1)]
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """(n, 3, height, width) from -1 to 1, float32."""
         vae = self._base.vae
         unscaled = _unscaled(latents, vae.config).to(vae.dtype)
         return vae.decode(unscaled, return_dict=False)[0].float()
 
-    def to_picture(self, decoded: Tensor, asked: Size) -> Image.Image:
-        """A decoded picture (1, 3, height, width) as an image of the asked size. On any thread."""
-        (drawn,) = self._base.image_processor.postprocess(decoded, output_type="pil")
+    def to_picture(self, decoded: Decoded, asked: Size) -> Image.Image:
+        """An image of the asked size. On any thread. Raises GenerationFailed, see Decoded."""
+        (drawn,) = self._base.image_processor.postprocess(decoded.finite(), output_type="pil")
         return self._frame(asked).restore(drawn)
 
     def _frame(self, asked: Size) -> Frame:
@@ -271,8 +314,8 @@ class Denoiser:
     def _whole(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        step, embedding = self._input(pictures), _guidance_embeddings(pictures)
-        residuals = self.controls.residuals(step, _steerings(pictures))
+        step, embedding = _step_input(pictures, self._dtype, self._sizes)
+        residuals = self.controls.residuals(step, _steerings(pictures), self._sizes)
         if not any(picture.keeps for picture in pictures):
             return _directions(self._unet.whole(step, residuals, embedding), pictures)
         answer, deep = self._unet.whole_and_deep(step, residuals, embedding)
@@ -285,23 +328,11 @@ class Denoiser:
     def _shallow(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        step, embedding = self._input(pictures), _guidance_embeddings(pictures)
+        # None of its blocks is compiled: it takes any number of rows.
+        step, embedding = _step_input(pictures, self._dtype, ANY_BATCH)
         deep = DeepFeatures.together([one.deep_now for one in pictures if one.deep_now])
         answer = self._unet.shallow(step, deep, embedding)
         return _directions(answer, pictures, [picture.deep for picture in pictures])
-
-    def _input(self, pictures: Sequence[Picture]) -> StepInput:
-        """All rows, picture after picture."""
-        rows = torch.tensor([picture.rows for picture in pictures], device=self._device)
-        scaled = torch.cat([picture.scaled() for picture in pictures])
-        timesteps = torch.stack([picture.timestep for picture in pictures])
-        added = [picture.added for picture in pictures]
-        return StepInput(
-            scaled.repeat_interleave(rows, dim=0).to(self._dtype),
-            timesteps.repeat_interleave(rows, dim=0),
-            torch.cat([picture.states for picture in pictures]),
-            {name: torch.cat([one[name] for one in added]) for name in added[0]},
-        )
 
     def _time_ids(self, size: Size, rows: int) -> Tensor:
         """SDXL's size conditions: original size, crop's corner, target size, heights first.
@@ -338,6 +369,21 @@ def _rows(pictures: Sequence[Picture]) -> list[range]:
     return [range(start, end) for start, end in zip(starts, ends, strict=True)]
 
 
+def _blank(size: Size, kinds: Iterable[ConditioningKind]) -> GenerationJob:
+    """One unguided step of nothing under all these kinds."""
+    image = Image.new("RGB", (size.width, size.height))
+    return GenerationJob(
+        "",
+        "",
+        dict.fromkeys(kinds, image),
+        dict.fromkeys(kinds, 1.0),
+        num_inference_steps=1,
+        guidance_scale=1.0,
+        seeds=(0,),
+        size=size,
+    )
+
+
 def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
     return [
         Steering(rows, picture.job.features, picture.scales_now)
@@ -345,17 +391,33 @@ def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
     ]
 
 
-def _guidance_embeddings(pictures: Sequence[Picture]) -> Tensor | None:
-    embeddings = (picture.job.guidance_embedding for picture in pictures)
+def _step_input(
+    pictures: Sequence[Picture], dtype: torch.dtype, sizes: BatchSizes
+) -> tuple[StepInput, Tensor | None]:
+    """All rows, picture after picture, and their guidance embeddings where the UNet takes those."""
+    # The last rows of a job's are the wanted ones, which stay when its guidance is over.
+    rows = sizes.filled([(one, row) for one in pictures for row in range(-one.rows, 0)])
+    scaled = {picture: picture.scaled().to(dtype) for picture in pictures}
+    embeddings = [picture.job.guidance_embedding for picture, _ in rows]
     known = [one for one in embeddings if one is not None]
-    return torch.cat(known) if known else None
+    step = StepInput(
+        torch.cat([scaled[picture] for picture, _ in rows]),
+        torch.stack([picture.timestep for picture, _ in rows]),
+        torch.stack([picture.job.states[row] for picture, row in rows]),
+        {
+            name: torch.stack([picture.job.added[name][row] for picture, row in rows])
+            for name in pictures[0].job.added
+        },
+    )
+    return step, torch.cat(known) if known else None
 
 
 def _directions(
     answer: Tensor, pictures: Sequence[Picture], deep: Sequence[DeepFeatures | None] = ()
 ) -> list[Direction]:
-    """The UNet's answer to all rows, taken apart."""
-    parts = answer.float().split([picture.rows for picture in pictures])
+    """The UNet's answer to all rows, taken apart; rows beyond the pictures' only filled the batch."""
+    counts = [picture.rows for picture in pictures]
+    parts = answer[: sum(counts)].float().split(counts)
     kept = deep or [None] * len(pictures)
     return [
         Direction(picture.guided(part), features)

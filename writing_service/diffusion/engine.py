@@ -12,11 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of, refusal
-from writing_service.diffusion.denoising import Denoiser, Direction, Picture
+from writing_service.diffusion.denoising import Decoded, Denoiser, Direction, Picture
 from writing_service.diffusion.doors import Stage
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, Order, Report
@@ -190,12 +189,12 @@ class DenoisingEngine:
             self._converters.submit(self._convert, drawing, one)
         self._gpu.after_picture()
 
-    def _convert(self, drawing: Drawing, decoded: Tensor | GenerationFailed) -> None:
+    def _convert(self, drawing: Drawing, decoded: Decoded | GenerationFailed) -> None:
         """On a converting thread."""
         try:
             if isinstance(decoded, GenerationFailed):
                 raise decoded
-            image = self._denoiser.to_picture(_finite(decoded), drawing.order.job.size)
+            image = self._denoiser.to_picture(decoded, drawing.order.job.size)
             drawing.order.deliver(drawing, GeneratedImage(image, drawing.seed))
         except Exception as error:
             self._fail([drawing], error)
@@ -272,16 +271,6 @@ def _pictures(drawings: Iterable[Drawing]) -> list[Picture]:
 def _picture(drawing: Drawing) -> Picture:
     assert drawing.picture is not None
     return drawing.picture
-
-
-def _finite(values: Tensor) -> Tensor:
-    """Overflowed numbers would become a black picture."""
-    if bool(torch.isfinite(values).all()):
-        return values
-    raise GenerationFailed(
-        "The model's numbers overflowed and gave no picture; set ai_generation.gpu.dtype to "
-        "bfloat16 or float32, or use a VAE that is made for float16."
-    )
 
 
 def _shutting_down() -> ServiceUnavailable:

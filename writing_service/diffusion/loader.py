@@ -21,6 +21,8 @@ from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import
 )
 
 from writing_service.config import CacheSettings, ModelSettings
+from writing_service.diffusion.batching import ROWS
+from writing_service.diffusion.compiling import BatchSizes
 from writing_service.diffusion.controls import controls_of
 from writing_service.diffusion.denoising import ANY_SIZE, Denoiser
 from writing_service.diffusion.doors import NOTHING_DRAWN
@@ -59,6 +61,8 @@ _TOO_LARGE = (
     "or use pipeline=sdxl_union."
 )
 
+COMPILED_SIZE = Size(1024, 1024)
+
 Clock = Callable[[], float]
 
 
@@ -74,13 +78,16 @@ class ModelLoader:
         clock: Clock = time.monotonic,
         deterministic: bool = False,
         render_at: str = "native",
+        compile_for: Size = COMPILED_SIZE,
     ) -> None:
+        """Where networks are compiled, they are for pictures of `compile_for`; others run as they are."""
         self._settings = settings
         self._gpu = gpu
         self._hub = hub or HuggingFaceHub(cache.huggingface)
         self._clock = clock
         self._deterministic = deterministic
         self._native = _native_sizes(settings) if render_at == "native" else ANY_SIZE
+        self._compile_for = compile_for
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._starting = threading.Lock()
         self._load: Future[MultiControlNetPipeline] | None = None
@@ -239,16 +246,40 @@ class ModelLoader:
         for kind, network in networks.items():
             _refuse_misfit(kind, network, base)
         controls = controls_of(networks)
-        self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
+        applied = self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
+        denoiser = Denoiser(
+            base,
+            controls,
+            self._gpu.torch_device,
+            self._gpu.dtype,
+            self._native,
+            BatchSizes(compiled=applied["use_torch_compile"]),
+        )
+        if applied["use_torch_compile"]:
+            self._compile(denoiser)
         sources = {kind: one.source for one in parts_of(self._settings) for kind in one.kinds}
         return MultiControlNetPipeline(
-            Denoiser(base, controls, self._gpu.torch_device, self._gpu.dtype, self._native),
+            denoiser,
             self._gpu,
             (base.tokenizer, base.tokenizer_2),
             self._settings.base_model,
             {kind: sources.get(kind, type(networks[kind]).__name__) for kind in networks},
             self._deterministic,
         )
+
+    def _compile(self, denoiser: Denoiser) -> None:
+        """Once, for all batch sizes. Where there is no compiler the networks run as they are."""
+        self.loading, started = "compiling", time.perf_counter()
+        logger.info("Loading: compiling for pictures of %s", self._compile_for)
+        side = round((self._compile_for.width * self._compile_for.height) ** 0.5)
+        most = ROWS * self._gpu.get_recommended_batch_size(side)
+        try:
+            denoiser.compile(self._compile_for, most)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            logger.warning("Nothing is compiled, the networks run as they are: %s", error)
+        self._times_ms["compiling"] = 1000 * (time.perf_counter() - started)
 
     def _vae_part(self) -> Part | None:
         return next((part for part in parts_of(self._settings) if part.role == "vae"), None)

@@ -6,9 +6,14 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from writing_service.diffusion.denoising import Denoiser, Direction, Picture, PreparedJob
+from writing_service.diffusion.denoising import (
+    Decoded,
+    Denoiser,
+    Direction,
+    Picture,
+    PreparedJob,
+)
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.errors import GenerationFailed
 from writing_service.types import GenerationJob, Size
@@ -50,11 +55,11 @@ class ThriftyDenoiser:
             self._denoiser.directions, pictures, [self._offloaded], lambda one: one.job.size
         )
 
-    def decode(self, pictures: Sequence[Picture]) -> list[Tensor | GenerationFailed]:
-        """Each (1, 3, height, width) from -1 to 1, float32, or its failure."""
+    def decode(self, pictures: Sequence[Picture]) -> list[Decoded | GenerationFailed]:
+        """Each one's picture, or its failure."""
 
-        def decode(some: Sequence[Picture]) -> Sequence[Tensor]:
-            return self._denoiser.decode(torch.cat([one.latents for one in some])).split(1)
+        def decode(some: Sequence[Picture]) -> Sequence[Decoded]:
+            return self._denoiser.decode(torch.cat([one.latents for one in some]))
 
         reliefs = [self._tiled, self._offloaded]
         return self._halving(decode, pictures, reliefs, lambda one: one.job.size)
