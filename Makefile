@@ -68,6 +68,9 @@ bench-conditioning: $(RUNTIME)
 bench-encoding: $(RUNTIME)
 	$(BIN)/python -m benchmarks.encoding
 
+bench-gpu: $(RUNTIME)
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes
 
