@@ -18,6 +18,9 @@ from writing_service.config import GPUSettings
 from writing_service.diffusion.devices import GIB, detect_device
 from writing_service.diffusion.gpu import GPUManager
 
+PATIENCE_SECONDS = 25.0
+"""After so long, what takes long is not repeated any more."""
+
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "triton")
 
 
@@ -91,9 +94,11 @@ class Bench:
         return time.perf_counter() - started
 
     def repeated(self, work: Callable[[], Any], repeats: int | None = None) -> list[float]:
-        """Seconds of each run. Fewer than asked where the time that is left is short, but at least one."""
+        """Seconds of each run: at least one, and no more than there is time and patience for."""
         costs = [self.seconds(work)]
-        while len(costs) < (repeats or self.options.repeats) and self.left > 2 * costs[-1]:
+        while len(costs) < (repeats or self.options.repeats):
+            if sum(costs) > PATIENCE_SECONDS or self.left < 2 * costs[-1]:
+                break
             costs.append(self.seconds(work))
         return costs
 

@@ -7,6 +7,7 @@ import socket
 import statistics
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -173,8 +174,11 @@ class _HttpClient:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(sent, timeout=300) as answer:
-            return base64.b64decode(json.load(answer)["generated_image_base64"])
+        try:
+            with urllib.request.urlopen(sent, timeout=300) as answer:
+                return base64.b64decode(json.load(answer)["generated_image_base64"])
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"The service answered {error.code}: {error.read()!r}") from None
 
 
 async def _round(ask: Ask, asked: list[WritingRequest]) -> Round:

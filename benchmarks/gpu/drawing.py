@@ -58,6 +58,8 @@ def savers(bench: Bench) -> None:
     for together in (False, True):
         with assembled(bench, union=together) as ours:
             for name, changes in SAVERS.items():
+                if bench.options.only not in name:
+                    continue
                 if missing := sorted(set(changes) - known):
                     bench.skip(name, f"this version's jobs have no {', '.join(missing)}")
                     continue

@@ -28,6 +28,8 @@ class Options:
     """torch.compile's, in part `compiled`."""
     product: int = 8192
     """Side of the matrices that the card's rate is measured with."""
+    only: str = ""
+    """Of savers and variants: those alone whose names contain it."""
     seconds: float = 540.0
     out: Path = Path("out/gpu")
 

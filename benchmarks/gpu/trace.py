@@ -20,12 +20,13 @@ STEPS = 3
 SLOWEST_TOLD = 20
 
 CLASSES: Mapping[str, str] = {
-    "attention": r"flash|fmha|sdpa|attention|softmax",
-    "layout and copies": r"memcpy|memset|nchwtonhwc|nhwctonchw|tensortransform|cat|copy|contiguous",
+    "attention": r"flash|fmha|sdpa|attention",
+    "norm": r"norm|rowwisemoments|fusedparams|welford|triton_(red|per)_",
+    # Inductor's names tell all that they fuse, copies too.
+    "layout and copies": r"^(?!triton).*(memcpy|memset|nchwtonhwc|nhwctonchw|tensortransform|catarray|::cat|copy|fill)",
     "convolution": r"conv|fprop|dgrad|cudnn|implicit",
-    "product": r"gemm|gemv|nvjet|cutlass|cublas|splitk|addmm|::mm|bmm|linear|matmul",
-    "norm": r"norm|rowwisemoments|welford|triton_red|triton_per",
-    "elementwise": r"elementwise|triton_poi|gelu|silu|::add|::mul|upsample|reduce|index|fill",
+    "product": r"gemm|gemv|nvjet|cutlass|cublas|splitk|triton_tem_|::(add|b|scaled_)?mm|::linear|matmul",
+    "elementwise": r"elementwise|triton_poi_|gelu|silu|::add|::mul|upsample|reduce|index|softmax",
 }
 """Patterns of kernels' names in small letters; the first that fits counts."""
 

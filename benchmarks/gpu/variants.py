@@ -2,16 +2,17 @@
 
 import statistics
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 from diffusers.models.attention_processor import Attention, FusedAttnProcessor2_0
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmarks.gpu.assembly import assembled, make_job
+from benchmarks.gpu.assembly import Tweak, assembled, make_job
 from benchmarks.gpu.bench import Bench, free_memory
 
 FEW, MORE = 2, 10
@@ -20,37 +21,76 @@ FEW, MORE = 2, 10
 SECONDS = 60
 """About what one variant takes, compilation included; the least time it is begun with."""
 
+BLOCK = "BasicTransformerBlock"
+NOT_COMPILED = {"use_torch_compile": False}
+
 
 @dataclass(frozen=True)
 class Variant:
     """Settings of the GPU, changes of the networks, a state of torch."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tweak: Callable[[Any, Mapping[Any, Any]], None] | None = None
+    tweak: Tweak | None = None
     within: Callable[[], Any] | None = None
 
 
 def fused(base: Any, networks: Mapping[Any, Any]) -> None:
     """Query, key and value by one product, in the UNet and every ControlNet."""
-    for network in dict.fromkeys((base.unet, *networks.values())):
-        for module in network.modules():
-            if isinstance(module, Attention):
-                module.fuse_projections(fuse=True)
-                module.set_processor(FusedAttnProcessor2_0())
+    for module in _modules(base, networks):
+        if isinstance(module, Attention):
+            module.fuse_projections(fuse=True)
+            module.set_processor(FusedAttnProcessor2_0())
 
 
-def compiled_residuals(base: Any, networks: Mapping[Any, Any]) -> None:
-    """The convolutional blocks too."""
-    for network in dict.fromkeys((base.unet, *networks.values())):
-        for module in network.modules():
-            if type(module).__name__ == "ResnetBlock2D":
-                module.compile()
+def compiled(names: tuple[str, ...], mode: str = "default") -> Tweak:
+    """All modules of these classes, each for itself."""
+
+    def tweak(base: Any, networks: Mapping[Any, Any]) -> None:
+        for module in _modules(base, networks):
+            if type(module).__name__ in names:
+                module.compile(mode=mode)
+
+    return tweak
 
 
-def compiled_whole(base: Any, networks: Mapping[Any, Any]) -> None:
-    """Whole networks instead of blocks."""
-    for network in dict.fromkeys((base.unet, *networks.values())):
-        network.compile()
+def in_float8(base: Any, networks: Mapping[Any, Any]) -> None:
+    """Linear layers of the transformer blocks multiply in 8 bits."""
+    for block in _modules(base, networks):
+        if type(block).__name__ == BLOCK:
+            for parent in list(block.modules()):
+                for name, child in list(parent.named_children()):
+                    if isinstance(child, nn.Linear):
+                        setattr(parent, name, Float8Linear(child))
+
+
+class Float8Linear(nn.Module):
+    """A linear layer in float8 (e4m3): a scale for each row of the input and for each channel of the output."""
+
+    LARGEST = 448.0
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        scale = linear.weight.detach().abs().amax(1, keepdim=True).float() / self.LARGEST
+        self.weight = nn.Buffer((linear.weight.detach() / scale).to(torch.float8_e4m3fn))
+        self.scale = nn.Buffer(scale.t().contiguous())
+        self.bias = linear.bias
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(..., in) → (..., out)."""
+        rows = inputs.flatten(0, -2)
+        scale = rows.abs().amax(1, keepdim=True).float().clamp(min=1e-9) / self.LARGEST
+        quantized = (rows / scale).to(torch.float8_e4m3fn)
+        product = torch._scaled_mm(
+            quantized, self.weight.t(), scale, self.scale, out_dtype=inputs.dtype
+        )
+        answer = product.unflatten(0, inputs.shape[:-1])
+        return answer if self.bias is None else answer + self.bias
+
+
+def _modules(base: Any, networks: Mapping[Any, Any]) -> list[nn.Module]:
+    """Of the UNet and of each ControlNet, outer before inner."""
+    distinct = dict.fromkeys((base.unet, *networks.values()))
+    return [module for network in distinct for module in network.modules()]
 
 
 @contextmanager
@@ -66,17 +106,22 @@ def searched_convolutions() -> Generator[None]:
 
 VARIANTS: Mapping[str, Variant] = {
     "as the profile": Variant(),
-    "not compiled": Variant({"use_torch_compile": False}),
-    "not compiled, not channels last": Variant(
-        {"use_torch_compile": False, "channels_last": False}
-    ),
+    "not compiled": Variant(NOT_COMPILED),
+    "not compiled, not channels last": Variant({**NOT_COMPILED, "channels_last": False}),
     "float16": Variant({"dtype": "float16"}),
     "cuDNN searches": Variant(within=searched_convolutions),
     "cuDNN's attention": Variant(within=partial(sdpa_kernel, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(sdpa_kernel, SDPBackend.FLASH_ATTENTION)),
     "fused projections": Variant(tweak=fused),
-    "residual blocks compiled too": Variant(tweak=compiled_residuals),
-    "networks compiled whole": Variant({"use_torch_compile": False}, tweak=compiled_whole),
+    "blocks and residual blocks compiled": Variant(tweak=compiled(("ResnetBlock2D",))),
+    "blocks and whole transformers compiled": Variant(tweak=compiled(("Transformer2DModel",))),
+    "blocks compiled by max-autotune": Variant(
+        NOT_COMPILED, compiled((BLOCK,), "max-autotune-no-cudagraphs")
+    ),
+    "networks compiled whole": Variant(
+        NOT_COMPILED, compiled(("UNet2DConditionModel", "ControlNetModel"))
+    ),
+    "float8 products": Variant(tweak=in_float8),
 }
 
 
@@ -84,6 +129,8 @@ def variants(bench: Bench) -> None:
     """Milliseconds of one step of one picture."""
     needed = SECONDS if bench.options.models == "sdxl" else 0
     for name, variant in VARIANTS.items():
+        if bench.options.only not in name:
+            continue
         if bench.left < needed:
             bench.skip(name, f"it needs about {needed} s and {bench.left:.0f} s are left")
             continue
@@ -99,7 +146,7 @@ def _measure(bench: Bench, name: str, variant: Variant) -> None:
     job = make_job(bench.options.side, FEW)
     with (
         assembled(bench, tweak=variant.tweak, **variant.settings) as ours,
-        (variant.within or searched_nothing)(),
+        (variant.within or nullcontext)(),
     ):
         first = bench.seconds(partial(ours.draw, job))
         few, more = (
@@ -115,9 +162,3 @@ def _measure(bench: Bench, name: str, variant: Variant) -> None:
             peak_gib=bench.peak_gib,
             dtype=ours.dtype,
         )
-
-
-@contextmanager
-def searched_nothing() -> Generator[None]:
-    """torch as it is."""
-    yield
