@@ -16,9 +16,18 @@ from benchmarks.gpu.report import rows_of
 from benchmarks.gpu.trace import Span, busy_us, kernel_class
 
 TRIED = ("floor", "plain", "engine", "plain_union", "savers", "clients", "stages", "trace")
-TINY_RUN = (
-    "models=tiny device=cpu dtype=float32 side=128 steps=3 repeats=1 batches=1,2 clients=2 product=64 only=exact"
-).split()
+TINY_RUN = [
+    "models=tiny",
+    "device=cpu",
+    "dtype=float32",
+    "side=128",
+    "steps=3",
+    "repeats=1",
+    "batches=1,2",
+    "clients=2",
+    "product=64",
+    "only=exact",
+]
 
 
 @pytest.fixture(scope="module")
