@@ -2,33 +2,38 @@
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from benchmarks.gpu.assembly import assembled, make_job
 from benchmarks.gpu.bench import Bench
-from writing_service.types import ConditioningKind, GenerationJob, Window
+from writing_service.config import PresetSettings, load_settings
+from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Window
 
-SHORT = 2
-"""Steps of the pictures that warm up and that tell what all pictures cost beside their steps."""
+SHORT = (1, 3)
+"""Steps of the pictures that warm up, and that tell what all pictures cost beside their steps."""
 
 Draw = Callable[[GenerationJob], Any]
+Changes = Mapping[str, Any]
 
-SAVERS: Mapping[str, Mapping[str, Any]] = {
+NO_GUIDANCE = {"guidance_scale": 1.0}
+SAVERS: Mapping[str, Changes] = {
     "exact": {},
-    "ControlNets in half of the steps": {
-        "control_windows": {kind: Window(0.0, 0.5) for kind in ConditioningKind}
+    "ControlNets in 50 % of the steps": {
+        "control_windows": dict.fromkeys(ConditioningKind, Window(0.0, 0.5))
     },
     "two of four ControlNets": {
         "conditioning_scales": dict.fromkeys(list(ConditioningKind)[:2], 1.0)
     },
+    "guidance in 60 % of the steps": {"guidance_window": Window(0.0, 0.6)},
+    "every 2nd step whole": {"cache_interval": 2},
+    "every 3rd step whole": {"cache_interval": 3},
     "8 steps, guided": {"num_inference_steps": 8},
-    "8 steps, guidance 1": {"num_inference_steps": 8, "guidance_scale": 1.0},
-    "8 steps, guidance 0": {"num_inference_steps": 8, "guidance_scale": 0.0},
-    "4 steps, guidance 0": {"num_inference_steps": 4, "guidance_scale": 0.0},
+    "8 steps": {"num_inference_steps": 8, **NO_GUIDANCE},
+    "4 steps": {"num_inference_steps": 4, **NO_GUIDANCE},
 }
-"""Changes of a job. One whose fields GenerationJob does not have is told as not there."""
+"""Each alone, as changes of a job. Few steps are what SDXL-Lightning and LCM need, whose LoRA is fused before."""
 
 
 def engine(bench: Bench) -> None:
@@ -52,76 +57,92 @@ def union(bench: Bench) -> None:
 
 
 def savers(bench: Bench) -> None:
-    """Each saver alone, under four ControlNets and under the union network."""
-    known = {field.name for field in fields(GenerationJob)}
-    side, steps = bench.options.side, bench.options.steps
+    """Each saver, then the presets; under four ControlNets and under the union network."""
+    options = bench.options
+    chosen = {name: one for name, one in all_savers().items() if options.only in name}
     for together in (False, True):
         with assembled(bench, union=together) as ours:
-            for name, changes in SAVERS.items():
-                if bench.options.only not in name:
-                    continue
-                if missing := sorted(set(changes) - known):
-                    bench.skip(name, f"this version's jobs have no {', '.join(missing)}")
-                    continue
-                told = f"{name}{', union' if together else ''} {side}² × 1"
-                job = replace(make_job(side, steps), **changes)
+            for name, changes in chosen.items():
+                told = f"{name}{', union' if together else ''} {options.side}² × 1"
+                job = replace(make_job(options.side, options.steps), **changes)
                 measure(bench, told, ours.draw, job, union=together, dtype=ours.dtype)
+
+
+def all_savers() -> dict[str, Changes]:
+    """Single ones, and the presets of pipeline=sdxl."""
+    presets = load_settings(["pipeline=sdxl"]).ai_generation.presets
+    return {**SAVERS, **{f"preset {name}": _changes(one) for name, one in presets.items()}}
+
+
+def _changes(preset: PresetSettings) -> Changes:
+    """What a preset makes of a job."""
+    windows = {kind: Window(*one) for kind, one in preset.conditioning_windows.items()}
+    given = {
+        "num_inference_steps": preset.num_inference_steps,
+        "guidance_scale": preset.guidance_scale,
+    }
+    return {
+        **{name: one for name, one in given.items() if one is not None},
+        "guidance_window": Window(0.0, preset.guidance_until),
+        "control_windows": windows,
+        "cache_interval": preset.cache_interval,
+    }
 
 
 def measure(
     bench: Bench, name: str, draw: Draw, job: GenerationJob, union: bool = False, **told: Any
 ) -> None:
-    """A row of whole pictures: median, slowest, the milliseconds of a step, memory.
-
-    Where time is too short for whole pictures, it tells the step alone.
-    """
+    """A row of whole pictures: median and slowest, what of it is not steps, the mean step, memory."""
     steps = job.num_inference_steps
-    few = min(SHORT, steps - 1)
-    short = partial(draw, replace(job, num_inference_steps=few))
-    first = bench.seconds(short)
-    base = statistics.median(bench.repeated(short, 3))
-    figures = {**told, "first_seconds": first, **_shape(job, union)}
-    if bench.left < 1.5 * base * steps / few:
-        bench.skip(name, f"a whole picture does not fit into {bench.left:.0f} s")
+    exact = replace(job, control_windows={}, guidance_window=ALWAYS, cache_interval=1)
+    short = [partial(draw, replace(exact, num_inference_steps=few)) for few in SHORT]
+    first = bench.seconds(short[0])
+    quick, longer = (statistics.median(bench.repeated(one, 3)) for one in short)
+    step = (longer - quick) / (SHORT[1] - SHORT[0])
+    beside = quick - SHORT[0] * step
+    if bench.left < 1.5 * (beside + steps * step):
+        bench.skip(name, f"a picture does not fit into {bench.left:.0f} s")
         return
     bench.forget_peak()
     whole = bench.repeated(partial(draw, job))
     seconds = statistics.median(whole)
-    step_ms = 1000 * (seconds - base) / (steps - few)
     bench.row(
         name,
         seconds=seconds,
         slowest=max(whole),
         repeats=len(whole),
-        step_ms=step_ms,
-        beside_steps_ms=1000 * base - few * step_ms,
+        step_ms=1000 * (seconds - beside) / steps,
+        beside_steps_ms=1000 * beside,
+        first_seconds=first,
         peak_gib=bench.peak_gib,
-        **figures,
+        **told,
+        side=job.size.width,
+        pictures=len(job.seeds),
+        steps=steps,
+        **passes(job, union),
     )
 
 
-def _shape(job: GenerationJob, union: bool) -> dict[str, Any]:
-    """What the floor of the job is computed from."""
-    guided = 2 if job.guidance_scale > 1 else 1
-    return {
-        "side": job.size.width,
-        "pictures": len(job.seeds),
-        "steps": job.num_inference_steps,
-        "unet_rows": job.num_inference_steps * guided * len(job.seeds),
-        "control_rows": guided * len(job.seeds) * _control_passes(job, union),
-        "union": union,
-    }
-
-
-def _control_passes(job: GenerationJob, union: bool) -> int:
-    """Passes of ControlNets over all steps, for one row."""
-    steps, whole = job.num_inference_steps, Window()
-    passes = 0
+def passes(job: GenerationJob, union: bool) -> dict[str, Any]:
+    """How many rows each network takes over all steps, for the floor."""
+    steps, pictures = job.num_inference_steps, len(job.seeds)
+    rows = {"unet_rows": 0, "shallow_rows": 0, "control_rows": 0}
     for step in range(steps):
-        wanted = [
-            kind
-            for kind, scale in job.conditioning_scales.items()
-            if scale and job.control_windows.get(kind, whole).covers(step, steps)
-        ]
-        passes += bool(wanted) if union else len(wanted)
-    return passes
+        guided = job.guidance_scale > 1 and job.guidance_window.covers(step, steps)
+        taking = pictures * (1 + guided)
+        if step % job.cache_interval:
+            rows["shallow_rows"] += taking
+            continue
+        networks = len(_wanted(job, step))
+        rows["unet_rows"] += taking
+        rows["control_rows"] += taking * (min(1, networks) if union else networks)
+    return {**rows, "union": union}
+
+
+def _wanted(job: GenerationJob, step: int) -> list[ConditioningKind]:
+    """Kinds that take part."""
+    return [
+        kind
+        for kind, scale in job.conditioning_scales.items()
+        if scale and job.control_windows.get(kind, ALWAYS).covers(step, job.num_inference_steps)
+    ]

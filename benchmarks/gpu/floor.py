@@ -13,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu import networks
 from benchmarks.gpu.bench import Bench, NotHere
 from benchmarks.gpu.networks import SDXL, TINY, UNION_KINDS, Shape
+from writing_service.diffusion.steering import StepInput
+from writing_service.diffusion.unet import SteppedUNet
 
 TERA = 1e12
 SUSTAINED_SECONDS = 2.0
@@ -68,15 +70,18 @@ def _rate(bench: Bench, work: Callable[[], Any], operations: float) -> float:
     return times * operations / bench.seconds(many)
 
 
+@torch.no_grad()
 def count(shape: Shape, side: int) -> dict[str, float]:
     """TFLOP of one row's pass of each network at `side` pixels, by torch's FlopCounterMode on the meta device.
 
-    A multiplication and an addition are two. `embedding` is of one control image, `decoding` of one
+    A multiplication and an addition are two. `shallow` is the UNet's pass that reuses deep features, `embedding` is of one control image, `decoding` of one
     picture. Norms and activations are not counted.
     """
     with torch.device("meta"):
         unet, one = networks.unet(shape), networks.controlnet(shape)
         all_kinds, vae = networks.union(shape), networks.vae(shape)
+        stepped, step = SteppedUNet(unet), _step(shape, side)
+        _, deep = stepped.whole_and_deep(step, None, None)
         image = torch.empty(1, 3, side, side)
         embedders = [network.controlnet_cond_embedding for network in (one, all_kinds)]
         features = [embedder(image) for embedder in embedders]
@@ -90,9 +95,10 @@ def count(shape: Shape, side: int) -> dict[str, float]:
             "conditioning_scale": [1.0] * len(kinds),
         }
         return {
-            "unet": _counted(partial(_pass, unet, shape, side)),
-            "controlnet": _counted(partial(_pass, one, shape, side, controlnet_cond=features[0])),
-            "union": _counted(partial(_pass, all_kinds, shape, side, **modes)),
+            "unet": _counted(partial(_pass, unet, step)),
+            "shallow": _counted(partial(stepped.shallow, step, deep, None)),
+            "controlnet": _counted(partial(_pass, one, step, controlnet_cond=features[0])),
+            "union": _counted(partial(_pass, all_kinds, step, **modes)),
             "embedding": _counted(partial(embedders[0], image)),
             "decoding": _counted(partial(_decode, vae, side)),
         }
@@ -105,13 +111,22 @@ def _counted(work: Callable[[], Any]) -> float:
     return counter.get_total_flops() / TERA
 
 
-def _pass(network: Any, shape: Shape, side: int, **control: Any) -> Any:
+def _step(shape: Shape, side: int) -> StepInput:
     pooled = shape.texts[1]["projection_dim"]
-    return network(
+    return StepInput(
         torch.empty(1, 4, side // 8, side // 8),
         torch.empty(1),
-        encoder_hidden_states=torch.empty(1, 77, shape.denoiser["cross_attention_dim"]),
-        added_cond_kwargs={"text_embeds": torch.empty(1, pooled), "time_ids": torch.empty(1, 6)},
+        torch.empty(1, 77, shape.denoiser["cross_attention_dim"]),
+        {"text_embeds": torch.empty(1, pooled), "time_ids": torch.empty(1, 6)},
+    )
+
+
+def _pass(network: Any, step: StepInput, **control: Any) -> Any:
+    return network(
+        step.sample,
+        step.timestep,
+        encoder_hidden_states=step.states,
+        added_cond_kwargs=dict(step.added),
         return_dict=False,
         **control,
     )

@@ -105,6 +105,7 @@ class Floor:
         control = counts["union" if row["union"] else "controlnet"]
         return (
             row["unet_rows"] * counts["unet"]
+            + row["shallow_rows"] * counts["shallow"]
             + row["control_rows"] * control
             + row["pictures"] * (4 * counts["embedding"] + counts["decoding"])
         )

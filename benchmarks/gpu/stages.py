@@ -13,6 +13,7 @@ import torch
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench
 from writing_service.conditioning.fan_out import build_fan_out
+from writing_service.diffusion.denoising import Direction
 from writing_service.encoding import encode_picture, to_base64
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
@@ -63,7 +64,7 @@ def _drawing(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]
     prepared = denoiser.prepare(job)
     picture = denoiser.begin(prepared, 0)
     stepped = denoiser.begin(prepared, 0)
-    direction = torch.randn_like(stepped.latents)
+    direction = Direction(torch.randn_like(stepped.latents))
 
     def advance() -> None:
         stepped.steps_done = 0

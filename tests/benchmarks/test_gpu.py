@@ -1,6 +1,7 @@
 """The GPU's benchmark, with tiny networks on a CPU."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.gpu.__main__ import PARTS, main
+from benchmarks.gpu.assembly import make_job
+from benchmarks.gpu.drawing import all_savers, passes
 from benchmarks.gpu.networks import SDXL, TINY, RandomModels, controlnet, unet
 from benchmarks.gpu.options import parse
 from benchmarks.gpu.report import rows_of
@@ -17,16 +20,8 @@ from benchmarks.gpu.trace import Span, busy_us, kernel_class
 
 TRIED = ("floor", "plain", "engine", "plain_union", "savers", "clients", "stages", "trace")
 TINY_RUN = [
-    "models=tiny",
-    "device=cpu",
-    "dtype=float32",
-    "side=128",
-    "steps=3",
-    "repeats=1",
-    "batches=1,2",
-    "clients=2",
-    "product=64",
-    "only=exact",
+    *("models=tiny", "device=cpu", "dtype=float32", "side=128", "steps=3", "repeats=1"),
+    *("batches=1,2", "clients=2", "product=64", "only=exact"),
 ]
 
 
@@ -69,6 +64,25 @@ def test_rows_count_the_passes_of_the_networks(out: Path) -> None:
 
     assert (two["unet_rows"], two["control_rows"]) == (3 * 2 * 2, 3 * 2 * 2 * 4)
     assert (united["unet_rows"], united["control_rows"]) == (3 * 2, 3 * 2)
+
+
+@pytest.mark.parametrize(
+    ("saver", "rows"),
+    [
+        ("exact", (20, 0, 80)),
+        ("ControlNets in 50 % of the steps", (20, 0, 40)),
+        ("two of four ControlNets", (20, 0, 40)),
+        ("guidance in 60 % of the steps", (16, 0, 64)),
+        ("every 2nd step whole", (10, 10, 40)),
+        ("every 3rd step whole", (8, 12, 32)),
+        ("8 steps", (8, 0, 32)),
+        ("preset balanced", (8, 8, 32)),
+    ],
+)
+def test_savers_leave_out_what_they_say(saver: str, rows: tuple[int, ...]) -> None:
+    job = replace(make_job(64, 10), **all_savers()[saver])
+
+    assert tuple(passes(job, union=False).values())[:3] == rows
 
 
 def test_all_clients_are_served_through_both_doors(out: Path) -> None:
