@@ -10,45 +10,48 @@ so a run that is cut off loses nothing, and `parts=report` prints what all runs 
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
 from benchmarks.gpu.bench import Bench, NotHere, free_memory
-from benchmarks.gpu.clients import clients
-from benchmarks.gpu.drawing import engine, savers, union
-from benchmarks.gpu.floor import floor
-from benchmarks.gpu.memory import ladder, profiles
 from benchmarks.gpu.options import parse
-from benchmarks.gpu.peers import compiled, plain, plain_union
-from benchmarks.gpu.report import report
-from benchmarks.gpu.stages import stages
-from benchmarks.gpu.trace import trace
-from benchmarks.gpu.variants import variants
 
 
 @dataclass(frozen=True)
 class Part:
-    """`seconds` is about what it takes with SDXL on a large card; the least time it is begun with."""
+    """A function of the part's name in `module`.
 
-    run: Callable[[Bench], None]
+    `seconds` is about what it takes with SDXL on a large card; the least time it is begun with.
+    """
+
+    module: str
     seconds: float
+
+    def run(self, name: str, bench: Bench) -> None:
+        """Imported only now: what one part needs and this machine lacks must not stop the others."""
+        try:
+            module = import_module(f"benchmarks.gpu.{self.module}")
+        except ModuleNotFoundError as error:
+            raise NotHere(f"it needs the package {error.name}") from None
+        getattr(module, name)(bench)
 
 
 PARTS: Mapping[str, Part] = {
-    "floor": Part(floor, 45),
-    "plain": Part(plain, 60),
-    "compiled": Part(compiled, 180),
-    "engine": Part(engine, 180),
-    "union": Part(union, 60),
-    "plain_union": Part(plain_union, 30),
-    "savers": Part(savers, 90),
-    "clients": Part(clients, 150),
-    "stages": Part(stages, 40),
-    "profiles": Part(profiles, 120),
-    "ladder": Part(ladder, 60),
-    "trace": Part(trace, 45),
-    "variants": Part(variants, 120),
-    "report": Part(report, 0),
+    "floor": Part("floor", 45),
+    "plain": Part("peers", 90),
+    "compiled": Part("peers", 120),
+    "engine": Part("drawing", 200),
+    "union": Part("drawing", 60),
+    "plain_union": Part("peers", 40),
+    "savers": Part("drawing", 150),
+    "clients": Part("clients", 200),
+    "stages": Part("stages", 60),
+    "profiles": Part("memory", 120),
+    "ladder": Part("memory", 60),
+    "trace": Part("trace", 60),
+    "variants": Part("variants", 120),
+    "report": Part("report", 0),
 }
 
 
@@ -70,7 +73,7 @@ def succeeds(bench: Bench, name: str) -> bool:
             bench.skip(name, f"it needs about {needed:.0f} s and {bench.left:.0f} s are left")
             return True
         try:
-            part.run(bench)
+            part.run(name, bench)
         except NotHere as reason:
             bench.skip(name, str(reason))
         except Exception as error:

@@ -4,6 +4,7 @@ import gc
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -152,7 +153,8 @@ class Bench:
 
 def free_memory() -> None:
     """Let go what the last part left behind, compiled code included."""
-    torch.compiler.reset()
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -74,8 +74,9 @@ def _rate(bench: Bench, work: Callable[[], Any], operations: float) -> float:
 def count(shape: Shape, side: int) -> dict[str, float]:
     """TFLOP of one row's pass of each network at `side` pixels, by torch's FlopCounterMode on the meta device.
 
-    A multiplication and an addition are two. `shallow` is the UNet's pass that reuses deep features, `embedding` is of one control image, `decoding` of one
-    picture. Norms and activations are not counted.
+    A multiplication and an addition are two. `shallow` is the UNet's pass that reuses deep features,
+    `embedding` is of one control image, `decoding` of one picture. Norms and activations are not
+    counted.
     """
     with torch.device("meta"):
         unet, one = networks.unet(shape), networks.controlnet(shape)

@@ -13,22 +13,22 @@ A100_TFLOPS = 312.0
 PEAK_TFLOPS = {"A100": A100_TFLOPS, "H100": 989.0, "H200": 989.0}
 """Dense bfloat16, by the makers' data sheets (SXM)."""
 
+HEADLINE_SIDE = 1024
 HEADLINE = {1: (6, 8), 4: (18, 24), 8: (32, 45)}
-"""Seconds on an A100, by pictures of 1024² in a batch: what the project was promised to take."""
+"""Seconds on an A100, by pictures in a batch: what the project was promised to take."""
 
 HIDDEN = ("part", "name", "skipped", "failed")
 
 
 def report(bench: Bench) -> None:
     """Print them, and write them beside the figures."""
-    rows = rows_of(bench.path)
-    text = "\n".join(_tables(rows))
+    text = "\n".join(_told_of(*figures_of(bench.path)))
     (bench.options.out / "report.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
-def rows_of(path: Path) -> list[Row]:
-    """Of the last run's card; of two rows of one name the later."""
+def figures_of(path: Path) -> tuple[str, list[Row]]:
+    """The last run's card, and its rows; of two rows of one name the later."""
     runs = list[tuple[str, list[Row]]]()
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -38,17 +38,43 @@ def rows_of(path: Path) -> list[Row]:
             runs[-1][1].append(row)
     card = runs[-1][0]
     kept = [row for name, some in runs if name == card for row in some]
-    return list({(row["part"], row["name"]): row for row in kept}.values())
+    return card, list({(row["part"], row["name"]): row for row in kept}.values())
 
 
-def _tables(rows: Sequence[Row]) -> Iterable[str]:
+def _told_of(card: str, rows: Sequence[Row]) -> Iterable[str]:
     floor = Floor(rows)
+    yield f"## {card}"
     for part in dict.fromkeys(row["part"] for row in rows):
         yield f"\n### {part}\n"
         mine = [row for row in rows if row["part"] == part]
-        measured = [{**row, **floor.beside(row)} for row in mine if not _missing(row)]
-        yield from _table(measured)
+        yield from _table([{**row, **floor.beside(row)} for row in mine if not _missing(row)])
         yield from (f"- {row['name']}: {_missing(row)}" for row in mine if _missing(row))
+    yield from _headline(card, rows)
+
+
+def _headline(card: str, rows: Sequence[Row]) -> Iterable[str]:
+    """What was promised of an A100, scaled by the cards' data sheets, beside ours."""
+    peak = next((peak for name, peak in PEAK_TFLOPS.items() if name in card), None)
+    ours = {
+        row["pictures"]: row["seconds"]
+        for row in rows
+        if row["part"] == "engine" and row.get("side") == HEADLINE_SIDE
+    }
+    if peak is None or not ours:
+        return
+    ratio = A100_TFLOPS / peak
+    yield f"\n### headline of {HEADLINE_SIDE}² on an A100, times {ratio:.3f} (data sheets' ratio)\n"
+    yield from _table(
+        [
+            {
+                "name": f"{pictures} pictures",
+                "promised_seconds": f"{low}–{high}",
+                "scaled_seconds": f"{low * ratio:.1f}–{high * ratio:.1f}",
+                "ours_seconds": ours.get(pictures),
+            }
+            for pictures, (low, high) in HEADLINE.items()
+        ]
+    )
 
 
 def _missing(row: Row) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu.assembly import Engine, assembled, make_job
-from benchmarks.gpu.bench import Bench
+from benchmarks.gpu.bench import Bench, NotHere
 from writing_service.diffusion.denoising import Picture
 
 STEPS = 3
@@ -88,11 +88,14 @@ def _kernels(profiler: Any, path: Path) -> list[Span]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         events = json.load(file)["traceEvents"]
     on_gpu = ("kernel", "gpu_memcpy", "gpu_memset")
-    return [
+    spans = [
         Span(one["name"], float(one["ts"]), float(one["dur"]))
         for one in events
         if one.get("cat") in on_gpu and one.get("ph") == "X"
     ]
+    if not spans:
+        raise NotHere("the profiler saw no kernels; it needs CUPTI, and leave to use it")
+    return spans
 
 
 def _operators(profiler: Any) -> list[Span]:

@@ -104,14 +104,20 @@ def searched_convolutions() -> Generator[None]:
         torch.backends.cudnn.benchmark = before
 
 
+def preferred(backend: SDPBackend) -> Any:
+    """A kernel of attention where it can, which is not under the text encoders' mask."""
+    others = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    return sdpa_kernel([backend, *others], set_priority=True)
+
+
 VARIANTS: Mapping[str, Variant] = {
     "as the profile": Variant(),
     "not compiled": Variant(NOT_COMPILED),
     "not compiled, not channels last": Variant({**NOT_COMPILED, "channels_last": False}),
     "float16": Variant({"dtype": "float16"}),
     "cuDNN searches": Variant(within=searched_convolutions),
-    "cuDNN's attention": Variant(within=partial(sdpa_kernel, SDPBackend.CUDNN_ATTENTION)),
-    "flash attention": Variant(within=partial(sdpa_kernel, SDPBackend.FLASH_ATTENTION)),
+    "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
+    "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
     "fused projections": Variant(tweak=fused),
     "blocks and residual blocks compiled": Variant(tweak=compiled(("ResnetBlock2D",))),
     "blocks and whole transformers compiled": Variant(tweak=compiled(("Transformer2DModel",))),

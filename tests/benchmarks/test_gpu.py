@@ -15,7 +15,7 @@ from benchmarks.gpu.assembly import make_job
 from benchmarks.gpu.drawing import all_savers, passes
 from benchmarks.gpu.networks import SDXL, TINY, RandomModels, controlnet, unet
 from benchmarks.gpu.options import parse
-from benchmarks.gpu.report import rows_of
+from benchmarks.gpu.report import Floor, figures_of
 from benchmarks.gpu.trace import Span, busy_us, kernel_class
 
 TRIED = ("floor", "plain", "engine", "plain_union", "savers", "clients", "stages", "trace")
@@ -35,7 +35,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows(out: Path, part: str) -> list[dict[str, Any]]:
-    return [dict(row) for row in rows_of(out / "figures.jsonl") if row["part"] == part]
+    _, measured = figures_of(out / "figures.jsonl")
+    return [dict(row) for row in measured if row["part"] == part]
 
 
 @pytest.mark.parametrize("part", TRIED)
@@ -198,4 +199,27 @@ def test_figures_of_another_card_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "figures.jsonl"
     path.write_text("\n".join([*run("slow", 9), *run("fast", 2), *run("slow", 8)]))
 
-    assert [row["seconds"] for row in rows_of(path)] == [8]
+    card, measured = figures_of(path)
+    assert (card, [row["seconds"] for row in measured]) == ("slow", [8])
+
+
+def test_the_floor_is_work_by_rate(tmp_path: Path) -> None:
+    # 30 steps under guidance and four ControlNets: 60 × 6.76 + 240 × 2.96 + 11 TFLOP.
+    work = {"unet": 6.76, "shallow": 1.0, "controlnet": 2.96, "union": 2.96}
+    passes = {"unet_rows": 60, "shallow_rows": 0, "control_rows": 240, "union": False}
+    told = {"side": 1024, "pictures": 1, **passes}
+    lines = [
+        {"run": {"device": {"name": "NVIDIA H200"}}},
+        {"part": "floor", "name": "product 8192³, bfloat16", "tflops": 1000.0},
+        {"part": "floor", "name": "1024²", "side": 1024, **work, "embedding": 0, "decoding": 11},
+        {"part": "plain", "name": "theirs", "seconds": 4.0, **told},
+        {"part": "engine", "name": "ours", "seconds": 2.0, **told},
+    ]
+    (tmp_path / "figures.jsonl").write_text("\n".join(json.dumps(one) for one in lines))
+
+    _, measured = figures_of(tmp_path / "figures.jsonl")
+    beside = Floor(measured).beside(measured[-1])
+
+    assert beside == pytest.approx(
+        {"tflop": 1127, "floor_seconds": 1.127, "of_floor": 0.5635, "against_plain": 2.0}
+    )
