@@ -136,7 +136,7 @@ def passes(job: GenerationJob, union: bool) -> dict[str, Any]:
         networks = len(_wanted(job, step))
         rows["unet_rows"] += taking
         rows["control_rows"] += taking * (min(1, networks) if union else networks)
-    return {**rows, "union": union}
+    return {**rows, "united": union}
 
 
 def _wanted(job: GenerationJob, step: int) -> list[ConditioningKind]:

@@ -17,12 +17,14 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.utils import logging as diffusers_logging
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
+from transformers.utils import logging as transformers_logging
 
 from benchmarks.gpu.bench import NotHere
 from writing_service.diffusion.parts import EMBEDDED
@@ -191,6 +193,10 @@ class EmbeddedModels:
     """The shipped checkpoint, whose kinds share one ControlNet."""
 
     device: torch.device
+
+    def __post_init__(self) -> None:
+        diffusers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()
 
     def base(self, dtype: torch.dtype) -> StableDiffusionXLPipeline:
         """See Models."""

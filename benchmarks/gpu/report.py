@@ -17,7 +17,11 @@ HEADLINE_SIDE = 1024
 HEADLINE = {1: (6, 8), 4: (18, 24), 8: (32, 45)}
 """Seconds on an A100, by pictures in a batch: what the project was promised to take."""
 
-HIDDEN = ("part", "name", "skipped", "failed")
+HIDDEN = (
+    *("part", "name", "skipped", "failed", "side", "pictures", "steps", "united"),
+    *("unet_rows", "shallow_rows", "control_rows"),
+)
+"""What a row's name says already, or what the floor was computed from."""
 
 
 def report(bench: Bench) -> None:
@@ -28,17 +32,18 @@ def report(bench: Bench) -> None:
 
 
 def figures_of(path: Path) -> tuple[str, list[Row]]:
-    """The last run's card, and its rows; of two rows of one name the later."""
-    runs = list[tuple[str, list[Row]]]()
+    """The last run's card, and the rows of its models on it; of two rows of one name the later."""
+    runs = list[tuple[tuple[str, str], list[Row]]]()
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if "run" in row:
-            runs.append((row["run"]["device"]["name"], []))
+            run = row["run"]
+            runs.append(((run["device"]["name"], run["options"]["models"]), []))
         else:
             runs[-1][1].append(row)
-    card = runs[-1][0]
-    kept = [row for name, some in runs if name == card for row in some]
-    return card, list({(row["part"], row["name"]): row for row in kept}.values())
+    last = runs[-1][0]
+    kept = [row for one, some in runs if one == last for row in some]
+    return last[0], list({(row["part"], row["name"]): row for row in kept}.values())
 
 
 def _told_of(card: str, rows: Sequence[Row]) -> Iterable[str]:
@@ -128,7 +133,7 @@ class Floor:
         counts = self._counts.get(row["side"])
         if counts is None:
             return None
-        control = counts["union" if row["union"] else "controlnet"]
+        control = counts["union" if row["united"] else "controlnet"]
         return (
             row["unet_rows"] * counts["unet"]
             + row["shallow_rows"] * counts["shallow"]

@@ -61,7 +61,7 @@ def test_pictures_are_told_with_their_floor(out: Path, part: str, least: int) ->
 
 def test_rows_count_the_passes_of_the_networks(out: Path) -> None:
     two = next(row for row in rows(out, "engine") if row["pictures"] == 2)
-    united = next(row for row in rows(out, "savers") if row["union"])
+    united = next(row for row in rows(out, "savers") if row["united"])
 
     assert (two["unet_rows"], two["control_rows"]) == (3 * 2 * 2, 3 * 2 * 2 * 4)
     assert (united["unet_rows"], united["control_rows"]) == (3 * 2, 3 * 2)
@@ -191,33 +191,46 @@ def test_busy_time_counts_overlaps_once(spans: list[tuple[int, int]]) -> None:
     assert busy_us([Span("", start, long) for start, long in spans]) == len(moments)
 
 
-def test_figures_of_another_card_are_left_out(tmp_path: Path) -> None:
-    def run(card: str, seconds: float) -> list[str]:
-        row = {"part": "engine", "name": "ours", "seconds": seconds}
-        return [json.dumps({"run": {"device": {"name": card}}}), json.dumps(row)]
+def test_figures_of_another_card_or_models_are_left_out(tmp_path: Path) -> None:
+    def run(card: str, models: str, seconds: float) -> list[dict[str, Any]]:
+        return [head(card, models), {"part": "engine", "name": "ours", "seconds": seconds}]
 
-    path = tmp_path / "figures.jsonl"
-    path.write_text("\n".join([*run("slow", 9), *run("fast", 2), *run("slow", 8)]))
+    runs = [
+        run("slow", "sdxl", 9),
+        run("fast", "sdxl", 2),
+        run("slow", "sdxl", 8),
+        run("slow", "tiny", 1),
+        [head("slow", "sdxl")],
+    ]
+    card, measured = figures_of(written(tmp_path, [line for one in runs for line in one]))
 
-    card, measured = figures_of(path)
     assert (card, [row["seconds"] for row in measured]) == ("slow", [8])
+
+
+def head(card: str, models: str) -> dict[str, Any]:
+    return {"run": {"device": {"name": card}, "options": {"models": models}}}
+
+
+def written(folder: Path, lines: list[dict[str, Any]]) -> Path:
+    path = folder / "figures.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in lines), encoding="utf-8")
+    return path
 
 
 def test_the_floor_is_work_by_rate(tmp_path: Path) -> None:
     # 30 steps under guidance and four ControlNets: 60 × 6.76 + 240 × 2.96 + 11 TFLOP.
     work = {"unet": 6.76, "shallow": 1.0, "controlnet": 2.96, "union": 2.96}
-    passes = {"unet_rows": 60, "shallow_rows": 0, "control_rows": 240, "union": False}
+    passes = {"unet_rows": 60, "shallow_rows": 0, "control_rows": 240, "united": False}
     told = {"side": 1024, "pictures": 1, **passes}
     lines = [
-        {"run": {"device": {"name": "NVIDIA H200"}}},
+        head("NVIDIA H200", "sdxl"),
         {"part": "floor", "name": "product 8192³, bfloat16", "tflops": 1000.0},
         {"part": "floor", "name": "1024²", "side": 1024, **work, "embedding": 0, "decoding": 11},
         {"part": "plain", "name": "theirs", "seconds": 4.0, **told},
         {"part": "engine", "name": "ours", "seconds": 2.0, **told},
     ]
-    (tmp_path / "figures.jsonl").write_text("\n".join(json.dumps(one) for one in lines))
+    _, measured = figures_of(written(tmp_path, lines))
 
-    _, measured = figures_of(tmp_path / "figures.jsonl")
     beside = Floor(measured).beside(measured[-1])
 
     assert beside == pytest.approx(
