@@ -1,9 +1,10 @@
 """Our engine around the networks that are measured, and the jobs that it is given."""
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.networks import models_of
+from writing_service.diffusion.batching import ROWS
+from writing_service.diffusion.compiling import BatchSizes
 from writing_service.diffusion.controls import controls_of
 from writing_service.diffusion.denoising import Denoiser
 from writing_service.diffusion.gpu import GPUManager
@@ -50,11 +53,17 @@ class Engine:
 
 @contextmanager
 def assembled(
-    bench: Bench, union: bool = False, tweak: Tweak | None = None, **settings: Any
+    bench: Bench,
+    union: bool = False,
+    tweak: Tweak | None = None,
+    sides: Sequence[int] = (),
+    most: int = 1,
+    **settings: Any,
 ) -> Generator[Engine]:
     """With one union network or one ControlNet for each kind; `settings` are of the GPU.
 
-    Every size is drawn as asked for, so `least_side` is left out.
+    Every size is drawn as asked for. What the profile compiles is compiled for pictures of `sides` (none: the size that
+    is measured), at most `most` of them in a batch.
     """
     gpu = bench.gpu(**{"max_batch_size": max(bench.options.batches), **settings})
     models = models_of(bench.options.models, bench.device)
@@ -64,7 +73,11 @@ def assembled(
         tweak(base, networks)
     controls = controls_of(networks)
     applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)
-    denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype)
+    sizes = BatchSizes(compiled=applied["use_torch_compile"])
+    denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes)
+    for side in (sides or (bench.options.side,)) if sizes.compiled else ():
+        compiling = bench.seconds(partial(denoiser.compile, Size(side, side), ROWS * most))
+        bench.row(f"compiling {side}² × {most}", seconds=compiling)
     pipeline = pipeline_of(denoiser, gpu)
     with asyncio.Runner() as runner:
         try:

@@ -67,7 +67,8 @@ class Round:
 
 def clients(bench: Bench) -> None:
     """All at once and one after the other, through both doors; in turns, so that all meet the same card."""
-    with assembled(bench) as ours, ExitStack() as stack:
+    most = min(bench.options.clients, max(bench.options.batches))
+    with assembled(bench, most=most) as ours, ExitStack() as stack:
         doors = _doors(ours, _settings(bench), stack)
         asked = requests(bench)
         for ask in doors.values():

@@ -39,8 +39,9 @@ SAVERS: Mapping[str, Changes] = {
 def engine(bench: Bench) -> None:
     """Both sizes, all batches."""
     options = bench.options
-    with assembled(bench) as ours:
-        for side in (options.side, options.side // 2):
+    sides = (options.side, options.side // 2)
+    with assembled(bench, sides=sides, most=max(options.batches)) as ours:
+        for side in sides:
             for pictures in options.batches:
                 job = make_job(side, options.steps, pictures)
                 measure(bench, f"ours {side}² × {pictures}", ours.draw, job, dtype=ours.dtype)
@@ -49,8 +50,9 @@ def engine(bench: Bench) -> None:
 def union(bench: Bench) -> None:
     """One network for all kinds, ours and diffusers'."""
     options = bench.options
-    with assembled(bench, union=True) as ours:
-        for side in (options.side, options.side // 2):
+    sides = (options.side, options.side // 2)
+    with assembled(bench, union=True, sides=sides) as ours:
+        for side in sides:
             job = make_job(side, options.steps)
             name = f"ours, union {side}² × 1"
             measure(bench, name, ours.draw, job, union=True, dtype=ours.dtype)
