@@ -130,6 +130,7 @@ class GPUSettings(Slice):
     enable_xformers: bool | None
     channels_last: bool | None
     use_torch_compile: bool | None
+    use_cuda_graphs: bool | None
     max_batch_size: Annotated[int, Field(ge=1, le=64)] | None
 
 

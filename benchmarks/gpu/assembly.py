@@ -18,6 +18,7 @@ from writing_service.diffusion.controls import controls_of
 from writing_service.diffusion.denoising import Denoiser
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
+from writing_service.diffusion.recording import Recorder
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob, Size
 
 Tweak = Callable[[Any, Mapping[ConditioningKind, Any]], None]
@@ -73,9 +74,10 @@ def assembled(
         tweak(base, networks)
     controls = controls_of(networks)
     applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)
-    sizes = BatchSizes(compiled=applied["use_torch_compile"])
-    denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes)
-    for side in (sides or (bench.options.side,)) if sizes.compiled else ():
+    sizes = BatchSizes(fixed=applied["use_torch_compile"] or applied["use_cuda_graphs"])
+    recorder = Recorder() if applied["use_cuda_graphs"] else None
+    denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes, recorder=recorder)
+    for side in (sides or (bench.options.side,)) if applied["use_torch_compile"] else ():
         compiling = bench.seconds(partial(denoiser.compile, Size(side, side), ROWS * most))
         bench.row(f"compiling {side}² × {most}", seconds=compiling)
     pipeline = pipeline_of(denoiser, gpu)

@@ -83,7 +83,7 @@ def _drawing(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]
 def _after(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]]:
     """From the decoded tensor to what goes over the wire."""
     latents = ours.denoiser.begin(ours.denoiser.prepare(job), 0).latents
-    decoded = ours.denoiser.decode(latents)
+    (decoded,) = ours.denoiser.decode(latents)
     image = ours.denoiser.to_picture(decoded, job.size)
     files = {one: encode_picture(image, one) for one in ImageFormat}
     png = to_base64(files[ImageFormat.PNG])

@@ -15,7 +15,7 @@ from writing_service.types import ConditioningKind, Size
 
 @given(rows=st.lists(st.integers(), min_size=1, max_size=100))
 def test_batches_of_compiled_networks_are_filled_by_less_than_a_half(rows: list[int]) -> None:
-    filled = BatchSizes(compiled=True).filled(rows)
+    filled = BatchSizes(fixed=True).filled(rows)
 
     assert filled[: len(rows)] == rows
     assert set(filled[len(rows) :]) <= {rows[-1]}
@@ -26,7 +26,7 @@ def test_batches_of_compiled_networks_are_filled_by_less_than_a_half(rows: list[
 
 @pytest.mark.parametrize(("most", "sizes"), [(1, (1,)), (2, (1, 2)), (5, (1, 2, 4, 6))])
 def test_sizes_up_to_a_batch_hold_it(most: int, sizes: tuple[int, ...]) -> None:
-    assert BatchSizes(compiled=True).up_to(most) == sizes
+    assert BatchSizes(fixed=True).up_to(most) == sizes
     assert BatchSizes().up_to(most) == ()
 
 

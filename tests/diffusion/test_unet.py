@@ -42,23 +42,23 @@ def test_a_shallow_pass_over_fresh_features_is_the_whole_pass(unet: Any) -> None
     stepped, (step, residuals) = SteppedUNet(unet), a_step(unet, 3)
 
     for given in (residuals, None):
-        whole, deep = stepped.whole_and_deep(step, given, None)
-        assert torch.equal(whole, stepped.whole(step, given, None))
-        torch.testing.assert_close(stepped.shallow(step, deep, None), whole, rtol=0, atol=1e-5)
+        whole, deep = stepped.whole_and_deep(step, given)
+        assert torch.equal(whole, stepped.whole(step, given))
+        torch.testing.assert_close(stepped.shallow(step, deep), whole, rtol=0, atol=1e-5)
 
 
 @torch.no_grad()
 def test_features_of_several_pictures_go_together(unet: Any) -> None:
     stepped, (step, residuals) = SteppedUNet(unet), a_step(unet, 3)
-    whole, deep = stepped.whole_and_deep(step, residuals, None)
-    _, bare = stepped.whole_and_deep(step.of_rows([2]), None, None)
+    whole, deep = stepped.whole_and_deep(step, residuals)
+    _, bare = stepped.whole_and_deep(step.of_rows(torch.tensor([2])), None)
 
     again = DeepFeatures.together([deep.of_rows(0, 1), deep.of_rows(1, 3)])
     mixed = DeepFeatures.together([bare, deep.of_rows(1, 3)])
 
-    torch.testing.assert_close(stepped.shallow(step, again, None), whole, rtol=0, atol=1e-5)
-    alone = stepped.shallow(step.of_rows([2]), bare, None)
-    together = stepped.shallow(step.of_rows([2, 1, 2]), mixed, None)
+    torch.testing.assert_close(stepped.shallow(step, again), whole, rtol=0, atol=1e-5)
+    alone = stepped.shallow(step.of_rows(torch.tensor([2])), bare)
+    together = stepped.shallow(step.of_rows(torch.tensor([2, 1, 2])), mixed)
     torch.testing.assert_close(together[:1], alone, rtol=0, atol=1e-5)
     torch.testing.assert_close(together[1:], whole[1:], rtol=0, atol=1e-5)
 

@@ -11,7 +11,7 @@ import torch
 Item = TypeVar("Item")
 
 SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Rows for which compiled networks are ready: guided pictures, two rows each, fill most of them exactly."""
+"""Rows for which networks are compiled or recorded: guided pictures, two rows each, fill most of them exactly."""
 
 MOST_FORMS = 256
 """Of one block that torch keeps: one for each of SIZES and each width. Its own limit is 8."""
@@ -19,20 +19,20 @@ MOST_FORMS = 256
 
 @dataclass(frozen=True)
 class BatchSizes:
-    """How many rows the networks are given at once: `compiled` ones take SIZES, others any number."""
+    """How many rows the networks are given at once: SIZES, if `fixed`, as for compiled ones, else any number."""
 
-    compiled: bool = False
+    fixed: bool = False
 
     def filled(self, rows: Sequence[Item]) -> list[Item]:
         """The rows, the last one repeated until there are as many as the networks take."""
         place = bisect_left(SIZES, len(rows))
-        if not self.compiled or place == len(SIZES):
+        if not self.fixed or place == len(SIZES):
             return list(rows)
         return [*rows, *[rows[-1]] * (SIZES[place] - len(rows))]
 
     def up_to(self, most: int) -> tuple[int, ...]:
-        """Those that batches of at most `most` rows, 1 or more, come to; none where nothing is compiled."""
-        return SIZES[: bisect_left(SIZES, most) + 1] if self.compiled else ()
+        """Those that batches of at most `most` rows, 1 or more, come to; none where any number will do."""
+        return SIZES[: bisect_left(SIZES, most) + 1] if self.fixed else ()
 
 
 def compile_blocks(networks: Sequence[Any], names: Sequence[str]) -> None:

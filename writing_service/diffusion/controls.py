@@ -9,6 +9,7 @@ A step's batch has rows of many pictures, and each picture wants other kinds at 
 what runs are *pairs* of a picture and a kind that it wants now; a network nobody wants is not run.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,12 +19,14 @@ from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 from torch import Tensor, nn
 
 from writing_service.diffusion.compiling import BatchSizes
+from writing_service.diffusion.control_pass import ControlPass, Share
 from writing_service.diffusion.steering import (
     Features,
     Residuals,
     ResidualSum,
     Steering,
     StepInput,
+    row_index,
 )
 from writing_service.types import ConditioningKind
 
@@ -58,13 +61,10 @@ class Controls(Protocol):
         """Images (1, 3, height, width) from 0 to 1, already of the networks' dtype and device."""
         ...
 
-    def residuals(
+    def passes(
         self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
-    ) -> Residuals | None:
-        """For all rows of the step, weighted and summed; None when no ControlNet takes part.
-
-        `sizes` are those of the batches that the networks are given.
-        """
+    ) -> list[ControlPass]:
+        """What is to be run at this step, in batches of `sizes`; nothing when no ControlNet takes part."""
         ...
 
 
@@ -76,6 +76,16 @@ def controls_of(networks: Mapping[ConditioningKind, Any]) -> Controls:
         if isinstance(first, ControlNetUnionModel)
         else SeparateControls(networks)
     )
+
+
+def residuals_of(step: StepInput, passes: Sequence[ControlPass]) -> Residuals | None:
+    """Run them; for all rows of the step, weighted and summed."""
+    total = ResidualSum(len(step.sample))
+    for one in passes:
+        answer = one.run(step)
+        for share in one.shares:
+            total.add(share.rows, answer.part(share.start, share.end))
+    return total.residuals
 
 
 class SeparateControls:
@@ -108,19 +118,15 @@ class SeparateControls:
             features |= zip(kinds, embedded.split(1), strict=True)
         return features
 
-    def residuals(
+    def passes(
         self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
-    ) -> Residuals | None:
+    ) -> list[ControlPass]:
         """See Controls."""
-        total = ResidualSum(len(step.sample))
         wanted = [one for one in ConditioningKind if any(one in each.scales for each in steerings)]
-        for network, kinds in self._by_network(wanted).items():
-            pairs = [_Pairs.of(kind, steerings) for kind in kinds]
-            answer, start = _run(network, step, pairs, sizes), 0
-            for one in pairs:
-                total.add(one.rows, answer.part(start, start + len(one.rows)))
-                start += len(one.rows)
-        return total.residuals
+        return [
+            _pass(network, step, [_Pairs.of(kind, steerings) for kind in kinds], sizes)
+            for network, kinds in self._by_network(wanted).items()
+        ]
 
     def _by_network(
         self, kinds: Mapping[ConditioningKind, Any] | Sequence[ConditioningKind]
@@ -156,21 +162,23 @@ class _Pairs:
         )
 
 
-def _run(network: Any, step: StepInput, pairs: Sequence[_Pairs], sizes: BatchSizes) -> Residuals:
-    """One pass of a network over all pairs, kind after kind."""
-    many = step.of_rows(sizes.filled([row for one in pairs for row in one.rows]))
+def _pass(network: Any, step: StepInput, pairs: Sequence[_Pairs], sizes: BatchSizes) -> ControlPass:
+    """One batch of all pairs, kind after kind."""
+    rows = sizes.filled([row for one in pairs for row in one.rows])
     features = sizes.filled([feature for one in pairs for feature in one.features])
     scales = sizes.filled([scale for one in pairs for scale in one.scales])
-    down, mid = network(
-        many.sample,
-        many.timestep,
-        encoder_hidden_states=many.states,
-        controlnet_cond=torch.cat(features),
-        conditioning_scale=step.sample.new_tensor(scales).view(-1, 1, 1, 1),
-        added_cond_kwargs=dict(many.added),
-        return_dict=False,
+    counts = [len(one.rows) for one in pairs]
+    ends = list(itertools.accumulate(counts))
+    return ControlPass(
+        network,
+        _index(rows, step),
+        (torch.cat(features),),
+        (step.sample.new_tensor(scales),),
+        tuple(
+            Share(_index(one.rows, step), end - count, end)
+            for one, count, end in zip(pairs, counts, ends, strict=True)
+        ),
     )
-    return Residuals(down, mid)
 
 
 class UnionControls:
@@ -202,60 +210,37 @@ class UnionControls:
         """See Controls."""
         return {kind: self._embedder(image) for kind, image in images.items()}
 
-    def residuals(
+    def passes(
         self, step: StepInput, steerings: Sequence[Steering], sizes: BatchSizes
-    ) -> Residuals | None:
+    ) -> list[ControlPass]:
         """See Controls."""
         groups = dict[tuple[ConditioningKind, ...], list[Steering]]()
         for one in steerings:
             kinds = tuple(kind for kind in ConditioningKind if kind in one.scales)
             groups.setdefault(kinds, []).append(one)
-        total = ResidualSum(len(step.sample))
-        for kinds, alike in groups.items():
-            if kinds:
-                rows = [row for one in alike for row in one.rows]
-                answer = self._run(step.of_rows(sizes.filled(rows)), kinds, alike, sizes)
-                total.add(rows, answer.part(0, len(rows)))
-        return total.residuals
+        return [self._pass(step, kinds, some, sizes) for kinds, some in groups.items() if kinds]
 
-    def _run(
+    def _pass(
         self,
         step: StepInput,
         kinds: Sequence[ConditioningKind],
         alike: Sequence[Steering],
         sizes: BatchSizes,
-    ) -> Residuals:
+    ) -> ControlPass:
         pairs = [_Pairs.of(kind, alike) for kind in kinds]
-        modes = [UNION_MODES[kind] for kind in kinds]
-        types = step.sample.new_zeros(len(step.sample), self._network.config.num_control_type)
-        types[:, modes] = 1
-        down, mid = self._network(
-            step.sample,
-            step.timestep,
-            encoder_hidden_states=step.states,
-            controlnet_cond=[torch.cat(sizes.filled(one.features)) for one in pairs],
-            control_type=types,
-            control_type_idx=modes,
-            conditioning_scale=[
-                _RowScales(step.sample.new_tensor(sizes.filled(one.scales))) for one in pairs
-            ],
-            added_cond_kwargs=dict(step.added),
-            return_dict=False,
+        rows = [row for one in alike for row in one.rows]
+        return ControlPass(
+            self._network,
+            _index(sizes.filled(rows), step),
+            tuple(torch.cat(sizes.filled(one.features)) for one in pairs),
+            tuple(step.sample.new_tensor(sizes.filled(one.scales)) for one in pairs),
+            (Share(_index(rows, step), 0, len(rows)),),
+            tuple(UNION_MODES[kind] for kind in kinds),
         )
-        return Residuals(down, mid)
 
 
-class _RowScales:
-    """A factor for each row, of whatever shape a row is.
-
-    The union network multiplies tokens and maps by the same factor, and expects a plain number.
-    """
-
-    def __init__(self, factors: Tensor) -> None:
-        self._factors = factors
-
-    def __rmul__(self, rows: Tensor) -> Tensor:
-        return rows * self._factors.view(-1, *(1,) * (rows.ndim - 1))
+def _index(rows: Sequence[int], step: StepInput) -> Tensor | None:
+    return row_index(rows, len(step.sample), step.sample.device)
 
 
 def _take_embedder(network: Any) -> nn.Module:

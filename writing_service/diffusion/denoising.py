@@ -21,9 +21,11 @@ from PIL import Image
 from torch import Tensor
 
 from writing_service.diffusion.compiling import BatchSizes, nothing_compiled
-from writing_service.diffusion.controls import Controls
+from writing_service.diffusion.control_pass import ControlPass
+from writing_service.diffusion.controls import Controls, residuals_of
 from writing_service.diffusion.framing import Frame, NativeSizes
 from writing_service.diffusion.previews import LatentPreview
+from writing_service.diffusion.recording import Recordable, Recorder, Work
 from writing_service.diffusion.steering import Features, Steering, StepInput
 from writing_service.diffusion.texts import TextEncoders
 from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
@@ -172,14 +174,16 @@ class Denoiser:
         dtype: torch.dtype,
         native: NativeSizes = ANY_SIZE,
         sizes: BatchSizes = ANY_BATCH,
+        recorder: Recorder | None = None,
     ) -> None:
         """Pictures of other sizes than `native` are drawn at one of those, then resized.
 
-        `sizes` are those of the batches that the networks are given.
+        `sizes` are those of the batches that the networks are given; `recorder` runs their passes.
         """
         self._base = base
         self._native = native
         self._sizes = sizes
+        self._recorder = recorder
         self._device = device
         self._dtype = dtype
         self._texts = TextEncoders(base, device)
@@ -245,7 +249,7 @@ class Denoiser:
         One pass of the UNet over all rows of the pictures, whose latents have equal shapes, and one
         more over those that reuse deep features. Changes no picture, so that it can be asked again.
         """
-        with nothing_compiled() if self._sizes.compiled else nullcontext():
+        with nothing_compiled() if self._sizes.fixed else nullcontext():
             return self._passes(pictures)
 
     @torch.no_grad()
@@ -262,6 +266,11 @@ class Denoiser:
         found = dict(zip(whole, self._whole(whole), strict=True))
         found |= zip(shallow, self._shallow(shallow), strict=True)
         return [found[picture] for picture in pictures]
+
+    def forget_recordings(self) -> None:
+        """Give their memory back."""
+        if self._recorder is not None:
+            self._recorder.forget()
 
     def keep_up(self) -> None:
         """Wait for the device to end the step before the last one asked of it.
@@ -314,11 +323,13 @@ class Denoiser:
     def _whole(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        step, embedding = _step_input(pictures, self._dtype, self._sizes)
-        residuals = self.controls.residuals(step, _steerings(pictures), self._sizes)
+        step = _step_input(pictures, self._dtype, self._sizes)
+        passes = self.controls.passes(step, _steerings(pictures), self._sizes)
         if not any(picture.keeps for picture in pictures):
-            return _directions(self._unet.whole(step, residuals, embedding), pictures)
-        answer, deep = self._unet.whole_and_deep(step, residuals, embedding)
+            (answer,) = self._run("whole", self._unet_whole, [step, *passes])
+            return _directions(answer, pictures)
+        answer, hidden, *residuals = self._run("whole and deep", self._unet_deep, [step, *passes])
+        deep = DeepFeatures(hidden, tuple(residuals))
         kept = [
             deep.of_rows(rows.start, rows.stop) if picture.keeps else None
             for picture, rows in zip(pictures, _rows(pictures), strict=True)
@@ -328,11 +339,28 @@ class Denoiser:
     def _shallow(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        # None of its blocks is compiled: it takes any number of rows.
-        step, embedding = _step_input(pictures, self._dtype, ANY_BATCH)
-        deep = DeepFeatures.together([one.deep_now for one in pictures if one.deep_now])
-        answer = self._unet.shallow(step, deep, embedding)
+        step = _step_input(pictures, self._dtype, self._sizes)
+        features = [one.deep_now for one in pictures if one.deep_now]
+        rows = [one.of_rows(row, row + 1) for one in features for row in range(len(one.hidden))]
+        deep = DeepFeatures.together(self._sizes.filled(rows))
+        (answer,) = self._run("shallow", self._unet_shallow, [step, deep])
         return _directions(answer, pictures, [picture.deep for picture in pictures])
+
+    def _run(self, name: str, work: Work, given: Sequence[Recordable]) -> tuple[Tensor, ...]:
+        """By a recording where the device keeps those, and the models stay there."""
+        if self._recorder is None or self._unet.offloaded:
+            return work(*given)
+        return self._recorder.run(name, work, given)
+
+    def _unet_whole(self, step: StepInput, *passes: ControlPass) -> tuple[Tensor, ...]:
+        return (self._unet.whole(step, residuals_of(step, passes)),)
+
+    def _unet_deep(self, step: StepInput, *passes: ControlPass) -> tuple[Tensor, ...]:
+        answer, deep = self._unet.whole_and_deep(step, residuals_of(step, passes))
+        return answer, *deep.tensors
+
+    def _unet_shallow(self, step: StepInput, deep: DeepFeatures) -> tuple[Tensor, ...]:
+        return (self._unet.shallow(step, deep),)
 
     def _time_ids(self, size: Size, rows: int) -> Tensor:
         """SDXL's size conditions: original size, crop's corner, target size, heights first.
@@ -391,16 +419,14 @@ def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
     ]
 
 
-def _step_input(
-    pictures: Sequence[Picture], dtype: torch.dtype, sizes: BatchSizes
-) -> tuple[StepInput, Tensor | None]:
-    """All rows, picture after picture, and their guidance embeddings where the UNet takes those."""
+def _step_input(pictures: Sequence[Picture], dtype: torch.dtype, sizes: BatchSizes) -> StepInput:
+    """All rows, picture after picture."""
     # The last rows of a job's are the wanted ones, which stay when its guidance is over.
     rows = sizes.filled([(one, row) for one in pictures for row in range(-one.rows, 0)])
     scaled = {picture: picture.scaled().to(dtype) for picture in pictures}
     embeddings = [picture.job.guidance_embedding for picture, _ in rows]
     known = [one for one in embeddings if one is not None]
-    step = StepInput(
+    return StepInput(
         torch.cat([scaled[picture] for picture, _ in rows]),
         torch.stack([picture.timestep for picture, _ in rows]),
         torch.stack([picture.job.states[row] for picture, row in rows]),
@@ -408,8 +434,8 @@ def _step_input(
             name: torch.stack([picture.job.added[name][row] for picture, row in rows])
             for name in pictures[0].job.added
         },
+        torch.cat(known) if known else None,
     )
-    return step, torch.cat(known) if known else None
 
 
 def _directions(

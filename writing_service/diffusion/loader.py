@@ -38,6 +38,7 @@ from writing_service.diffusion.parts import (
     parts_of,
 )
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
+from writing_service.diffusion.recording import Recorder
 from writing_service.diffusion.weights import LOADING, NETWORKS, has_variant
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.types import ConditioningKind, Size
@@ -253,7 +254,8 @@ class ModelLoader:
             self._gpu.torch_device,
             self._gpu.dtype,
             self._native,
-            BatchSizes(compiled=applied["use_torch_compile"]),
+            BatchSizes(fixed=applied["use_torch_compile"] or applied["use_cuda_graphs"]),
+            Recorder() if applied["use_cuda_graphs"] else None,
         )
         if applied["use_torch_compile"]:
             self._compile(denoiser)

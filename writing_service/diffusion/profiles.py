@@ -28,6 +28,7 @@ class OptimizationProfile:
     enable_xformers: bool = False
     channels_last: bool = True
     use_torch_compile: bool = False
+    use_cuda_graphs: bool = False
     max_batch_size: int = 1
 
 
@@ -35,12 +36,18 @@ CPU = OptimizationProfile("cpu")
 BY_MEMORY: tuple[tuple[float, OptimizationProfile], ...] = (
     (
         80,
-        OptimizationProfile("ultra_high_memory", use_torch_compile=True, max_batch_size=8),
+        OptimizationProfile(
+            "ultra_high_memory", use_torch_compile=True, use_cuda_graphs=True, max_batch_size=8
+        ),
     ),
     (
         40,
         OptimizationProfile(
-            "high_memory", enable_vae_tiling=True, use_torch_compile=True, max_batch_size=4
+            "high_memory",
+            enable_vae_tiling=True,
+            use_torch_compile=True,
+            use_cuda_graphs=True,
+            max_batch_size=4,
         ),
     ),
     (

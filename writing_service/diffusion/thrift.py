@@ -96,6 +96,7 @@ class ThriftyDenoiser:
                 raise
             logger.warning("Memory ran out over %d picture(s): %s", len(items), error)
         self.shortages += 1
+        self._denoiser.forget_recordings()
         self._gpu.empty_cache()
         return None
 

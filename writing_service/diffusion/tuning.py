@@ -64,6 +64,8 @@ def tune(
     applied += placed
     if profile.use_torch_compile and not placed and _compile(models):
         applied.append("use_torch_compile")
+    if profile.use_cuda_graphs and not placed and device.type == "cuda":
+        applied.append("use_cuda_graphs")
     if profile.memory_efficient and device.type == "cuda":
         applied.append("memory_efficient")
     return Tuning(tuple(applied), releases)

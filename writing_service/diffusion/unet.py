@@ -27,6 +27,20 @@ class DeepFeatures:
     hidden: Tensor
     residuals: tuple[Tensor, ...]
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All of it, in an order of its own."""
+        return [self.hidden, *self.residuals]
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """Equal for those that differ in the values of their tensors alone."""
+        return tuple(tuple(one.shape) for one in self.tensors)
+
+    def copy(self) -> "DeepFeatures":
+        """Another of the same values."""
+        return DeepFeatures(self.hidden.clone(), tuple(one.clone() for one in self.residuals))
+
     def of_rows(self, start: int, end: int | None) -> "DeepFeatures":
         """Of the rows from `start` on, up to `end`."""
         return DeepFeatures(self.hidden[start:end], tuple(one[start:end] for one in self.residuals))
@@ -57,15 +71,13 @@ class SteppedUNet:
         """Of the network."""
         return self._unet.config
 
-    def whole(
-        self, step: StepInput, residuals: Residuals | None, guidance_embedding: Tensor | None
-    ) -> Tensor:
+    def whole(self, step: StepInput, residuals: Residuals | None) -> Tensor:
         """The answer (rows, channels, height, width) to all rows."""
         return self._unet(
             step.sample,
             step.timestep,
             encoder_hidden_states=step.states,
-            timestep_cond=guidance_embedding,
+            timestep_cond=step.guidance,
             down_block_additional_residuals=residuals and residuals.down,
             mid_block_additional_residual=residuals and residuals.mid,
             added_cond_kwargs=dict(step.added),
@@ -73,20 +85,18 @@ class SteppedUNet:
         )[0]
 
     def whole_and_deep(
-        self, step: StepInput, residuals: Residuals | None, guidance_embedding: Tensor | None
+        self, step: StepInput, residuals: Residuals | None
     ) -> tuple[Tensor, DeepFeatures]:
         """The same, and what shallow passes need of it."""
         with _given_to(self._unet.up_blocks[-1]) as given:
-            answer = self.whole(step, residuals, guidance_embedding)
+            answer = self.whole(step, residuals)
         skips = tuple(residuals.down[: self._skips]) if residuals else ()
         return answer, DeepFeatures(given["hidden_states"], skips)
 
-    def shallow(
-        self, step: StepInput, deep: DeepFeatures, guidance_embedding: Tensor | None
-    ) -> Tensor:
+    def shallow(self, step: StepInput, deep: DeepFeatures) -> Tensor:
         """The answer to all rows, by the first and the last block alone."""
         self._bring_to_device()
-        embedding = self._embedding(step, guidance_embedding)
+        embedding = self._embedding(step)
         first, last = self._unet.down_blocks[0], self._unet.up_blocks[-1]
         surface = self._unet.conv_in(step.sample)
         _, answers = first(hidden_states=surface, temb=embedding, **_text(first, step))
@@ -102,24 +112,28 @@ class SteppedUNet:
         return self._unet.conv_out(self._unet.conv_act(self._unet.conv_norm_out(hidden)))
 
     @property
+    def offloaded(self) -> bool:
+        """Whether it waits in main memory for its turn."""
+        return hasattr(self._unet, "_hf_hook")
+
+    @property
     def _skips(self) -> int:
         """Skip connections that end in the last block; all of them begin before or in the first."""
         return len(self._unet.up_blocks[-1].resnets)
 
-    def _embedding(self, step: StepInput, guidance_embedding: Tensor | None) -> Tensor:
+    def _embedding(self, step: StepInput) -> Tensor:
         """Of time, size and pooled text, as the network itself makes it."""
         unet = self._unet
         of_time = unet.get_time_embed(sample=step.sample, timestep=step.timestep)
-        embedding = unet.time_embedding(of_time, guidance_embedding)
+        embedding = unet.time_embedding(of_time, step.guidance)
         return embedding + unet.get_aug_embed(
             emb=embedding, encoder_hidden_states=step.states, added_cond_kwargs=dict(step.added)
         )
 
     def _bring_to_device(self) -> None:
         """An offloaded network comes when it is called as a whole, which a shallow pass does not."""
-        hook = getattr(self._unet, "_hf_hook", None)
-        if hook is not None:
-            hook.pre_forward(self._unet)
+        if self.offloaded:
+            self._unet._hf_hook.pre_forward(self._unet)
 
 
 @contextmanager
