@@ -50,7 +50,7 @@ PARTS: Mapping[str, Part] = {
     "profiles": Part("memory", 120),
     "ladder": Part("memory", 60),
     "trace": Part("trace", 60),
-    "variants": Part("variants", 120),
+    "variants": Part("variants", 60),
     "report": Part("report", 0),
 }
 

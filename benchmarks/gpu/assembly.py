@@ -77,7 +77,7 @@ def assembled(
     sizes = BatchSizes(fixed=applied["use_torch_compile"] or applied["use_cuda_graphs"])
     recorder = Recorder() if applied["use_cuda_graphs"] else None
     denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes, recorder=recorder)
-    for side in (sides or (bench.options.side,)) if applied["use_torch_compile"] else ():
+    for side in (sides or (bench.options.side,)) if sizes.fixed else ():
         compiling = bench.seconds(partial(denoiser.compile, Size(side, side), ROWS * most))
         bench.row(f"compiling {side}² × {most}", seconds=compiling)
     pipeline = pipeline_of(denoiser, gpu)

@@ -42,13 +42,13 @@ def fused(base: Any, networks: Mapping[Any, Any]) -> None:
             module.set_processor(FusedAttnProcessor2_0())
 
 
-def compiled(names: tuple[str, ...], mode: str = "default") -> Tweak:
+def compiled(names: tuple[str, ...], mode: str = "default", dynamic: bool | None = None) -> Tweak:
     """All modules of these classes, each for itself."""
 
     def tweak(base: Any, networks: Mapping[Any, Any]) -> None:
         for module in _modules(base, networks):
             if type(module).__name__ in names:
-                module.compile(mode=mode)
+                module.compile(mode=mode, dynamic=dynamic)
 
     return tweak
 
@@ -119,6 +119,7 @@ VARIANTS: Mapping[str, Variant] = {
     "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
     "fused projections": Variant(tweak=fused),
+    "blocks and group norms compiled": Variant(tweak=compiled(("GroupNorm",), dynamic=True)),
     "blocks and residual blocks compiled": Variant(tweak=compiled(("ResnetBlock2D",))),
     "blocks and whole transformers compiled": Variant(tweak=compiled(("Transformer2DModel",))),
     "blocks compiled by max-autotune": Variant(
