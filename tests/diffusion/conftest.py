@@ -1,7 +1,10 @@
 """Tiny models, made once, and what jobs are made of."""
 
+import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ Loaders = Callable[..., ModelLoader]
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -55,9 +58,9 @@ def model_settings(tiny: Path, **changes: Any) -> ModelSettings:
     return ModelSettings(**{"name": "tiny", "base_model": str(tiny / "base"), **chosen})
 
 
-@pytest.fixture
-def make_loader() -> Iterator[Loaders]:
-    """Loaders that are closed afterwards."""
+@contextmanager
+def loaders() -> Iterator[Loaders]:
+    """Makes loaders, which are closed afterwards."""
     made = list[ModelLoader]()
 
     def make(settings: ModelSettings, **arguments: Any) -> ModelLoader:
@@ -74,16 +77,75 @@ def make_loader() -> Iterator[Loaders]:
 
 
 @pytest.fixture
-async def pipeline(tiny: Path, make_loader: Loaders) -> MultiControlNetPipeline:
-    """Four separate ControlNets."""
-    return await make_loader(model_settings(tiny)).load()
+def make_loader() -> Iterator[Loaders]:
+    """Loaders for one test."""
+    with loaders() as make:
+        yield make
+
+
+def union_settings(tiny: Path) -> ModelSettings:
+    """One network for all kinds."""
+    return model_settings(tiny, controlnet_models={}, controlnet_union=str(tiny / "union"))
+
+
+@dataclass(frozen=True)
+class Models:
+    """A pipeline and the models that it was given, to hang hooks on."""
+
+    pipeline: MultiControlNetPipeline
+    base: Any
+    networks: Mapping[ConditioningKind, Any]
+    embedders: Mapping[ConditioningKind, Any]
+
+
+async def load_models(loader: ModelLoader) -> Models:
+    """Part by part, as the guide does it."""
+    base = await loader.load_stable_diffusion_xl()
+    networks = await loader.load_controlnet_models()
+    embedders = {kind: one.controlnet_cond_embedding for kind, one in networks.items()}
+    pipeline = await loader.setup_multi_controlnet_pipeline(networks, base)
+    return Models(pipeline, base, networks, embedders)
+
+
+@contextmanager
+def loaded(settings: ModelSettings) -> Iterator[Models]:
+    """For many tests: pipelines do not care which event loop asks."""
+    with loaders() as make:
+        models = asyncio.run(load_models(make(settings)))
+        yield models
+        models.pipeline.close()
+
+
+@pytest.fixture(scope="session")
+def models(tiny: Path) -> Iterator[Models]:
+    """Four separate ControlNets; the same for all tests, so nobody may close or keep a change."""
+    with loaded(model_settings(tiny)) as models:
+        yield models
+
+
+@pytest.fixture(scope="session")
+def union_models(tiny: Path) -> Iterator[Models]:
+    """One network for all kinds; the same for all tests."""
+    with loaded(union_settings(tiny)) as models:
+        yield models
+
+
+@pytest.fixture(scope="session")
+def pipeline(models: Models) -> MultiControlNetPipeline:
+    """That of `models`."""
+    return models.pipeline
+
+
+@pytest.fixture(scope="session")
+def union_pipeline(union_models: Models) -> MultiControlNetPipeline:
+    """That of `union_models`."""
+    return union_models.pipeline
 
 
 @pytest.fixture
-async def union_pipeline(tiny: Path, make_loader: Loaders) -> MultiControlNetPipeline:
-    """One network for all kinds."""
-    settings = model_settings(tiny, controlnet_models={}, controlnet_union=str(tiny / "union"))
-    return await make_loader(settings).load()
+async def own_pipeline(tiny: Path, make_loader: Loaders) -> MultiControlNetPipeline:
+    """Four separate ControlNets, for one test: it has drawn nothing yet."""
+    return await make_loader(model_settings(tiny)).load()
 
 
 def control_images(size: Size) -> dict[ConditioningKind, Image.Image]:

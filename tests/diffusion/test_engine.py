@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor, nn
 
-from tests.diffusion.conftest import Loaders, control_images, make_job, model_settings
+from tests.diffusion.conftest import (
+    Loaders,
+    Models,
+    control_images,
+    loaded,
+    make_job,
+    model_settings,
+)
+from tests.diffusion.faults import before_runs, failing, limited, paused
 from writing_service.diffusion.doors import Progress, Stage
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.errors import DeadlinePassed, GenerationFailed
@@ -53,8 +62,30 @@ def raw(drawn: Any) -> list[bytes]:
     return [one.image.tobytes() for one in drawn.images]
 
 
+async def together(models: Models, *jobs: GenerationJob) -> list[Any]:
+    """Pictures or errors of jobs that all share their second step."""
+    with paused(models.base.unet):
+        drawn = [asyncio.create_task(models.pipeline.draw(job)) for job in jobs]
+        await asyncio.sleep(0.05)
+    return await asyncio.gather(*drawn, return_exceptions=True)
+
+
+def one_of(neighbour: dict[str, Any]) -> GenerationJob:
+    return make_job(**neighbour)
+
+
+def steps_of(job: GenerationJob) -> int:
+    """If it drew its pictures one after the other."""
+    return job.num_inference_steps * len(job.seeds)
+
+
+def engine_threads() -> int:
+    names = [thread.name for thread in threading.enumerate()]
+    return sum(name.startswith(("drawing", "converting")) for name in names)
+
+
 async def in_company(pipeline: MultiControlNetPipeline, job: GenerationJob) -> Any:
-    others = [make_job(**neighbour) for neighbour in NEIGHBOURS]
+    others = [one_of(neighbour) for neighbour in NEIGHBOURS]
     first = [asyncio.create_task(pipeline.draw(one)) for one in others[:3]]
     mine = asyncio.create_task(pipeline.draw(job))
     rest = [asyncio.create_task(pipeline.draw(one)) for one in others[3:]]
@@ -62,20 +93,18 @@ async def in_company(pipeline: MultiControlNetPipeline, job: GenerationJob) -> A
     return await mine
 
 
-@pytest.fixture(params=["separate", "shared", "union"])
-async def any_pipeline(
-    request: pytest.FixtureRequest, tiny: Path, make_loader: Loaders
-) -> MultiControlNetPipeline:
+@pytest.fixture(scope="module")
+def shared_models(tiny: Path) -> Iterator[Models]:
+    """One network that reads each kind by itself."""
+    same = dict.fromkeys(map(str, ConditioningKind), "./canny")
+    with loaded(model_settings(tiny, controlnet_models=same, shared_controlnet=True)) as models:
+        yield models
+
+
+@pytest.fixture(params=["models", "shared_models", "union_models"])
+def any_pipeline(request: pytest.FixtureRequest) -> MultiControlNetPipeline:
     """Each way of having ControlNets."""
-    changes: dict[str, Any] = {
-        "separate": {},
-        "shared": {
-            "controlnet_models": dict.fromkeys(map(str, ConditioningKind), "./canny"),
-            "shared_controlnet": True,
-        },
-        "union": {"controlnet_models": {}, "controlnet_union": str(tiny / "union")},
-    }[request.param]
-    return await make_loader(model_settings(tiny, **changes)).load()
+    return request.getfixturevalue(request.param).pipeline
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=str)
@@ -85,10 +114,12 @@ async def test_a_picture_is_the_same_in_any_company(
     job = make_job(**subject)
     alone = await any_pipeline.draw(job)
 
+    before = any_pipeline.status()["batches"]["steps"]
     together = await in_company(any_pipeline, job)
+    taken = any_pipeline.status()["batches"]["steps"] - before
 
     assert apart(alone, together) <= 1
-    assert any_pipeline.status()["batches"]["largest"] > 3
+    assert taken < sum(steps_of(one) for one in (job, *map(one_of, NEIGHBOURS))) / 2
 
 
 async def test_deterministic_bytes_are_the_same_under_any_load(
@@ -105,29 +136,29 @@ async def test_deterministic_bytes_are_the_same_under_any_load(
 
 
 async def test_a_late_job_joins_and_a_finished_one_leaves(
-    pipeline: MultiControlNetPipeline,
+    own_pipeline: MultiControlNetPipeline,
 ) -> None:
     done, begun = list[str](), asyncio.Event()
 
     def on_progress(progress: Progress) -> None:
-        if progress.step >= 5:
+        if progress.step >= 2:
             begun.set()
 
     async def draw(name: str, job: GenerationJob, *more: Any) -> Any:
-        drawn = await pipeline.draw(job, *more)
+        drawn = await own_pipeline.draw(job, *more)
         done.append(name)
         return drawn
 
-    long = make_job(num_inference_steps=60)
+    long = make_job(num_inference_steps=16)
     first = asyncio.create_task(draw("long", long, on_progress))
     await begun.wait()
     short = await draw("short", make_job(seeds=(9,), num_inference_steps=2))
     drawn = await first
 
     assert done == ["short", "long"]
-    assert pipeline.status()["batches"] == {"steps": 60, "mean_pictures": 1.03, "largest": 2}
-    assert apart(drawn, await pipeline.draw(long)) <= 1
-    assert apart(short, await pipeline.draw(make_job(seeds=(9,), num_inference_steps=2))) <= 1
+    assert own_pipeline.status()["batches"] == {"steps": 16, "mean_pictures": 1.12, "largest": 2}
+    assert apart(drawn, await own_pipeline.draw(long)) <= 1
+    assert apart(short, await own_pipeline.draw(make_job(seeds=(9,), num_inference_steps=2))) <= 1
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
@@ -135,12 +166,12 @@ async def test_who_leaves_half_way_changes_nobody(
     tiny: Path, make_loader: Loaders, deterministic: bool
 ) -> None:
     pipeline = await make_loader(model_settings(tiny), deterministic=deterministic).load()
-    stays = make_job(num_inference_steps=8)
+    stays = make_job(num_inference_steps=6)
     alone = await pipeline.draw(stays)
     half = asyncio.Event()
 
     def on_progress(progress: Progress) -> None:
-        if progress.step >= 4:
+        if progress.step >= 3:
             half.set()
 
     leaving = make_job(prompt="another", guidance_scale=9.0, num_inference_steps=500)
@@ -182,13 +213,8 @@ async def test_previews_come_as_often_as_asked_and_change_nothing(
     assert raw(drawn) == raw(plain)
 
 
-async def test_a_controlnet_nobody_wants_now_is_not_run(tiny: Path, make_loader: Loaders) -> None:
-    loader = make_loader(model_settings(tiny))
-    networks = await loader.load_controlnet_models()
-    rows = {kind: list[int]() for kind in networks}
-    for kind, network in networks.items():
-        network.register_forward_hook(lambda *call, kind=kind: rows[kind].append(len(call[2][1])))
-    pipeline = await loader.setup_multi_controlnet_pipeline(networks)
+async def test_a_controlnet_nobody_wants_now_is_not_run(models: Models) -> None:
+    rows = {kind: list[int]() for kind in models.networks}
     job = make_job(
         num_inference_steps=4,
         seeds=(1, 2),
@@ -197,106 +223,107 @@ async def test_a_controlnet_nobody_wants_now_is_not_run(tiny: Path, make_loader:
     )
     lone = make_job(num_inference_steps=4, guidance_scale=1.0, conditioning_scales={SCRIBBLE: 1.0})
 
-    async with asyncio.TaskGroup() as tasks:
-        with paused(pipeline):
-            tasks.create_task(pipeline.draw(job))
-            tasks.create_task(pipeline.draw(lone))
-            await asyncio.sleep(0.05)
-    pipeline.close()
+    with ExitStack() as counted:
+        for kind, network in models.networks.items():
+            counted.enter_context(
+                before_runs(network, lambda given, kind=kind: rows[kind].append(len(given)))
+            )
+        await together(models, job, lone)
 
     # Two guided pictures are four rows, the other one is one; only who wants a kind runs it.
     assert rows == {CANNY: [4] * 4, DEPTH: [4] * 2, SEGMENTATION: [], SCRIBBLE: [1] * 4}
 
 
-async def test_a_job_that_cannot_be_prepared_fails_alone(
-    pipeline: MultiControlNetPipeline,
-) -> None:
-    with failing(pipeline, "_tensor", ValueError("not an image"), at=range(1)):
-        broken, sound = await asyncio.gather(
-            pipeline.draw(make_job()),
-            pipeline.draw(make_job(seeds=(8,))),
-            return_exceptions=True,
-        )
+async def test_a_job_that_cannot_be_prepared_fails_alone(models: Models) -> None:
+    with failing(models.base.text_encoder, ValueError("no text"), at=range(1)):
+        broken, sound = await together(models, make_job(prompt="new"), make_job(seeds=(8,)))
 
     assert isinstance(broken, ValueError)
-    assert apart(sound, await pipeline.draw(make_job(seeds=(8,)))) <= 1
+    assert apart(sound, await models.pipeline.draw(make_job(seeds=(8,)))) <= 1
 
 
-async def test_a_failed_step_fails_its_pictures_and_the_service_goes_on(
-    pipeline: MultiControlNetPipeline,
-) -> None:
-    with failing(pipeline, "_whole", ValueError("broken"), at=range(1, 2)):
-        with paused(pipeline):
-            tasks = [asyncio.create_task(pipeline.draw(make_job(seeds=(s,)))) for s in (1, 2)]
-            await asyncio.sleep(0.05)
-        failed = await asyncio.gather(*tasks, return_exceptions=True)
+async def test_a_failed_step_fails_its_pictures_and_the_service_goes_on(models: Models) -> None:
+    with failing(models.base.unet, ValueError("broken"), at=range(1, 2)):
+        failed = await together(models, make_job(seeds=(1,)), make_job(seeds=(2,)))
 
     assert [type(one) for one in failed] == [ValueError, ValueError]
-    assert (await pipeline.draw(make_job())).images
+    assert (await models.pipeline.draw(make_job())).images
 
 
 SHORT = torch.OutOfMemoryError("CUDA out of memory")
 SHORT_ON_CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
 
-@pytest.mark.parametrize("error", [SHORT, SHORT_ON_CPU])
-@pytest.mark.parametrize("stage", ["_whole", "decode"])
-async def test_short_memory_halves_the_batch_and_changes_no_picture(
-    pipeline: MultiControlNetPipeline, stage: str, error: Exception
-) -> None:
-    job = make_job(seeds=(1, 2, 3, 4), num_inference_steps=4)
-    exact = await pipeline.draw(job)
+def part_of(models: Models, stage: str) -> nn.Module:
+    """The module that works in a stage of a job."""
+    return {
+        "text": models.base.text_encoder_2,
+        "embedding": models.embedders[CANNY],
+        "control": models.networks[DEPTH],
+        "unet": models.base.unet,
+        "decoder": models.base.vae.decoder,
+    }[stage]
 
-    sizes = list[int]()
-    with limited(pipeline, stage, error, most=1, sizes=sizes):
-        drawn = await pipeline.draw(job)
-    again = await pipeline.draw(job)
+
+@pytest.mark.parametrize(
+    ("stage", "error"),
+    [("control", SHORT), ("unet", SHORT), ("unet", SHORT_ON_CPU), ("decoder", SHORT)],
+)
+async def test_short_memory_halves_the_batch_and_changes_no_picture(
+    models: Models, stage: str, error: Exception
+) -> None:
+    job = make_job(seeds=(1, 2, 3, 4), num_inference_steps=2)
+    exact = await models.pipeline.draw(job)
+
+    rows = 1 if stage == "decoder" else 2
+    with limited(part_of(models, stage), error, most=rows) as tried:
+        drawn = await models.pipeline.draw(job)
+    again = await models.pipeline.draw(job)
 
     assert apart(exact, drawn) <= 1
     assert apart(exact, again) <= 1
-    assert sizes[:4] == [4, 2, 1, 1]
+    assert tried[:4] == [4 * rows, 2 * rows, rows, rows]
     # Later steps of the job do not try the whole batch again.
-    assert stage == "decode" or sizes.count(4) == 1
+    assert tried.count(4 * rows) == 1
 
 
-@pytest.mark.parametrize(("stage", "tries"), [("prepare", 1), ("_whole", 1), ("decode", 2)])
+@pytest.mark.parametrize(
+    ("stage", "tries"),
+    [("text", 1), ("embedding", 1), ("control", 1), ("unet", 1), ("decoder", 2)],
+)
 async def test_without_any_memory_one_job_fails_by_one_sentence(
-    pipeline: MultiControlNetPipeline, stage: str, tries: int
+    models: Models, stage: str, tries: int
 ) -> None:
-    with failing(pipeline, stage, SHORT, at=range(tries)):
+    with failing(part_of(models, stage), SHORT, at=range(tries)):
         failed, sound = await asyncio.gather(
-            pipeline.draw(make_job(num_inference_steps=2)),
-            pipeline.draw(make_job(size=Size(48, 64), num_inference_steps=2)),
+            models.pipeline.draw(make_job(prompt=f"short at {stage}", num_inference_steps=2)),
+            models.pipeline.draw(make_job(size=Size(48, 64), num_inference_steps=2)),
             return_exceptions=True,
         )
 
     assert isinstance(failed, GenerationFailed)
     assert "Memory ran out while drawing 64×48" in str(failed)
     assert not isinstance(sound, BaseException)
-    assert (await pipeline.draw(make_job())).images
+    assert (await models.pipeline.draw(make_job())).images
 
 
-async def test_a_picture_that_finds_no_memory_to_decode_is_tiled(
-    pipeline: MultiControlNetPipeline,
-) -> None:
-    vae = denoiser_of(pipeline).base.vae
-    tiled = list[bool]()
-    whole = type(vae).decode
+async def test_a_picture_that_finds_no_memory_to_decode_is_tiled(models: Models) -> None:
+    vae = models.base.vae
+    sides = list[int]()
 
-    def decode(*arguments: Any, **options: Any) -> Any:
-        tiled.append(vae.use_tiling)
-        if not vae.use_tiling:
+    def no_more_than_a_tile(latents: Tensor) -> None:
+        sides.append(max(latents.shape[2:]))
+        if sides[-1] > vae.tile_latent_min_size:
             raise SHORT
-        return whole(vae, *arguments, **options)
 
-    exact = await pipeline.draw(make_job())
-    vae.decode = decode
-    assert (await pipeline.draw(make_job())).images
-    del vae.decode
+    exact = await models.pipeline.draw(make_job())
+    with before_runs(vae.decoder, no_more_than_a_tile):
+        assert (await models.pipeline.draw(make_job())).images
 
-    assert tiled == [False, True]
+    assert sides[0] == 16
+    assert len(sides) > 2
     assert not vae.use_tiling
-    assert raw(exact) == raw(await pipeline.draw(make_job()))
+    assert raw(exact) == raw(await models.pipeline.draw(make_job()))
 
 
 async def test_what_cannot_be_done_in_time_is_refused_at_once(
@@ -308,96 +335,32 @@ async def test_what_cannot_be_done_in_time_is_refused_at_once(
     assert (await pipeline.draw(make_job(), deadline=time.monotonic() + 60)).images
 
 
-async def test_each_text_is_encoded_once(pipeline: MultiControlNetPipeline) -> None:
-    base, texts = denoiser_of(pipeline).base, list[str]()
-    encode = base.encode_prompt
+async def test_each_text_is_encoded_once(models: Models) -> None:
+    texts = list[str]()
 
-    def counted(text: str, **options: Any) -> Any:
-        texts.append(text)
-        return encode(text, **options)
+    def read(tokens: Tensor) -> None:
+        (text,) = models.base.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        texts.append(text.strip())
 
-    base.encode_prompt = counted
-    for prompt in ("one", "two", "one"):
-        await pipeline.draw(make_job(prompt=prompt, num_inference_steps=1))
+    with before_runs(models.base.text_encoder, read):
+        for prompt in ("one", "two", "one"):
+            job = make_job(prompt=prompt, negative_prompt="pale", num_inference_steps=1)
+            await models.pipeline.draw(job)
 
-    assert texts == ["one", "blurry", "two"]
+    assert texts == ["one", "pale", "two"]
 
 
-async def test_it_closes_cleanly_with_work_at_hand(pipeline: MultiControlNetPipeline) -> None:
-    work = [asyncio.create_task(pipeline.draw(make_job(num_inference_steps=800))) for _ in "abc"]
+async def test_it_closes_cleanly_with_work_at_hand(
+    own_pipeline: MultiControlNetPipeline,
+) -> None:
+    before = engine_threads()
+    work = [
+        asyncio.create_task(own_pipeline.draw(make_job(num_inference_steps=800))) for _ in "abc"
+    ]
     await asyncio.sleep(0.2)
-    await asyncio.to_thread(pipeline.close)
+    await asyncio.to_thread(own_pipeline.close)
     ended = await asyncio.gather(*work, return_exceptions=True)
 
     assert all("shutting down" in str(one) for one in ended)
-    names = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-    assert not any(name.startswith("converting") for name in names)
-    assert pipeline.status()["queue_depth"] == 0
-
-
-def denoiser_of(pipeline: MultiControlNetPipeline) -> Any:
-    return pipeline._engine._denoiser
-
-
-@contextmanager
-def replaced(
-    pipeline: MultiControlNetPipeline, name: str, make: Callable[..., Any]
-) -> Generator[None]:
-    """One of the denoiser's methods; `make` gets the real one."""
-    denoiser = denoiser_of(pipeline)
-    setattr(denoiser, name, make(getattr(denoiser, name)))
-    try:
-        yield
-    finally:
-        delattr(denoiser, name)
-
-
-def failing(pipeline: MultiControlNetPipeline, name: str, error: Exception, at: range) -> Any:
-    """The calls `at`, counted from 0, fail."""
-    calls = iter(range(10**6))
-
-    def make(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            if next(calls) in at:
-                raise error
-            return real(*arguments)
-
-        return call
-
-    return replaced(pipeline, name, make)
-
-
-def limited(
-    pipeline: MultiControlNetPipeline, name: str, error: Exception, most: int, sizes: list[int]
-) -> Any:
-    """More than `most` pictures at once find no memory; `sizes` are those that were tried."""
-
-    def make(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            sizes.append(len(arguments[0]))
-            if sizes[-1] > most:
-                raise error
-            return real(*arguments)
-
-        return call
-
-    return replaced(pipeline, name, make)
-
-
-@contextmanager
-def paused(pipeline: MultiControlNetPipeline) -> Generator[None]:
-    """Whatever comes meanwhile begins together afterwards."""
-    go = threading.Event()
-
-    def make(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            go.wait(10)
-            return real(*arguments)
-
-        return call
-
-    with replaced(pipeline, "prepare", make):
-        try:
-            yield
-        finally:
-            go.set()
+    assert engine_threads() == before
+    assert own_pipeline.status()["queue_depth"] == 0

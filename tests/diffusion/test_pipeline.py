@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,19 @@ from diffusers import (
     StableDiffusionXLControlNetUnionPipeline,
     UniPCMultistepScheduler,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from tests.diffusion.conftest import (
     Loaders,
+    Models,
     control_images,
     gpu_settings,
     make_job,
     model_settings,
 )
+from tests.diffusion.faults import before_runs
 from tests.diffusion.tiny_models import FACTOR, KINDS, tiny_vae
 from writing_service.diffusion.controls import UNION_MODES
 from writing_service.diffusion.doors import Progress, Stage
@@ -82,6 +86,33 @@ def separate_reference(tiny: Path, **changes: Any) -> Any:
     )
 
 
+@pytest.fixture(scope="module")
+def reference(tiny: Path) -> Any:
+    """diffusers' own, for four separate ControlNets."""
+    return separate_reference(tiny)
+
+
+@pytest.fixture(scope="module")
+def union_reference(tiny: Path) -> Any:
+    """diffusers' own, for one network that reads all kinds."""
+    return StableDiffusionXLControlNetUnionPipeline.from_pretrained(
+        tiny / "base",
+        controlnet=ControlNetUnionModel.from_pretrained(tiny / "union"),
+        add_watermarker=False,
+    )
+
+
+@contextmanager
+def scheduled(scheduler: type[Any], options: dict[str, Any], *pipelines: Any) -> Generator[None]:
+    """All of them take their steps by this scheduler."""
+    before = [one.scheduler for one in pipelines]
+    for one in pipelines:
+        one.scheduler = scheduler(beta_schedule="scaled_linear", **options)
+    yield
+    for one, own in zip(pipelines, before, strict=True):
+        one.scheduler = own
+
+
 def assert_same(one: Image.Image, other: Image.Image) -> None:
     """At most one of 255 apart, and not for want of a picture."""
     first, second = np.asarray(one).astype(int), np.asarray(other).astype(int)
@@ -94,28 +125,61 @@ def pixels(image: Image.Image) -> bytes:
     return image.tobytes()
 
 
-def use_scheduler(folder: Path, scheduler: type[Any], options: dict[str, Any]) -> None:
-    scheduler(beta_schedule="scaled_linear", **options).save_pretrained(
-        folder / "base" / "scheduler"
-    )
-    # The folder may name another scheduler class than its index says.
-    index = folder / "base" / "model_index.json"
-    index.write_text(index.read_text().replace("DDIMScheduler", scheduler.__name__))
-
-
 # What diffusers' Euler schedulers say under NumPy 2.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("guidance", [1.0, 6.0])
 @pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
 async def test_picture_is_that_of_diffusers(
-    own_tiny: Path,
-    make_loader: Loaders,
+    models: Models,
+    reference: Any,
     scheduler: type[Any],
     options: dict[str, Any],
     guidance: float,
 ) -> None:
-    use_scheduler(own_tiny, scheduler, options)
     job = make_job(guidance_scale=guidance)
+    images = list(job.control_images.values())
+
+    with scheduled(scheduler, options, models.base, reference):
+        drawn = await models.pipeline.draw(job)
+        theirs = by_diffusers(reference, job, image=images)
+
+    assert_same(drawn.images[0].image, theirs)
+
+
+# What diffusers' Euler schedulers say under NumPy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@pytest.mark.parametrize("kinds", [list(ConditioningKind), [DEPTH]])
+@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
+async def test_union_picture_is_that_of_diffusers(
+    union_models: Models,
+    union_reference: Any,
+    scheduler: type[Any],
+    options: dict[str, Any],
+    kinds: list[ConditioningKind],
+) -> None:
+    scales = {kind: 0.4 + 0.2 * place for place, kind in enumerate(kinds)}
+    job = make_job(conditioning_scales=scales)
+
+    with scheduled(scheduler, options, union_models.base, union_reference):
+        drawn = await union_models.pipeline.draw(job)
+        theirs = by_diffusers(
+            union_reference,
+            job,
+            control_image=[job.control_images[kind] for kind in kinds],
+            control_mode=[UNION_MODES[kind] for kind in kinds],
+        )
+
+    assert_same(drawn.images[0].image, theirs)
+
+
+async def test_the_folders_scheduler_counts_whatever_the_index_says(
+    own_tiny: Path, make_loader: Loaders
+) -> None:
+    folder = own_tiny / "base" / "scheduler"
+    UniPCMultistepScheduler(beta_schedule="scaled_linear").save_pretrained(folder)
+    index = own_tiny / "base" / "model_index.json"
+    index.write_text(index.read_text().replace("DDIMScheduler", "UniPCMultistepScheduler"))
+    job = make_job()
     pipeline = await make_loader(model_settings(own_tiny)).load()
 
     drawn = await pipeline.draw(job)
@@ -126,44 +190,8 @@ async def test_picture_is_that_of_diffusers(
     )
 
 
-# What diffusers' Euler schedulers say under NumPy 2.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize("kinds", [list(ConditioningKind), [DEPTH]])
-@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
-async def test_union_picture_is_that_of_diffusers(
-    own_tiny: Path,
-    make_loader: Loaders,
-    scheduler: type[Any],
-    options: dict[str, Any],
-    kinds: list[ConditioningKind],
-) -> None:
-    use_scheduler(own_tiny, scheduler, options)
-    union = str(own_tiny / "union")
-    settings = model_settings(own_tiny, controlnet_models={}, controlnet_union=union)
-    union_pipeline = await make_loader(settings).load()
-    scales = {kind: 0.4 + 0.2 * place for place, kind in enumerate(kinds)}
-    job = make_job(conditioning_scales=scales)
-    reference = StableDiffusionXLControlNetUnionPipeline.from_pretrained(
-        own_tiny / "base",
-        controlnet=ControlNetUnionModel.from_pretrained(union),
-        add_watermarker=False,
-    )
-
-    drawn = await union_pipeline.draw(job)
-
-    assert_same(
-        drawn.images[0].image,
-        by_diffusers(
-            reference,
-            job,
-            control_image=[job.control_images[kind] for kind in kinds],
-            control_mode=[UNION_MODES[kind] for kind in kinds],
-        ),
-    )
-
-
 async def test_windows_are_those_of_diffusers(
-    tiny: Path, pipeline: MultiControlNetPipeline
+    reference: Any, pipeline: MultiControlNetPipeline
 ) -> None:
     windows = {CANNY: Window(0.0, 0.5), DEPTH: Window(0.5, 1.0)}
     job = make_job(num_inference_steps=4, control_windows=windows)
@@ -172,7 +200,7 @@ async def test_windows_are_those_of_diffusers(
     drawn = await pipeline.draw(job)
 
     picture = by_diffusers(
-        separate_reference(tiny),
+        reference,
         job,
         image=list(job.control_images.values()),
         control_guidance_start=[0.0, 0.5, 0.0, 0.0],
@@ -195,14 +223,14 @@ async def test_shared_network_draws_as_four_copies_of_it(tiny: Path, make_loader
 
 
 async def test_without_a_negative_prompt_guidance_is_that_of_diffusers(
-    tiny: Path, pipeline: MultiControlNetPipeline
+    reference: Any, pipeline: MultiControlNetPipeline
 ) -> None:
     job = make_job(negative_prompt="")
 
     drawn = await pipeline.draw(job)
 
     images = list(job.control_images.values())
-    assert_same(drawn.images[0].image, by_diffusers(separate_reference(tiny), job, image=images))
+    assert_same(drawn.images[0].image, by_diffusers(reference, job, image=images))
 
 
 async def test_bgr_control_image_is_that_of_diffusers(own_tiny: Path, make_loader: Loaders) -> None:
@@ -249,27 +277,18 @@ async def test_weight_zero_is_as_if_left_out(pipeline: MultiControlNetPipeline) 
     assert pixels(zero.images[0].image) == pixels(absent.images[0].image)
 
 
-async def test_weight_zero_costs_nothing_and_images_are_embedded_once(
-    tiny: Path, make_loader: Loaders
-) -> None:
-    loader = make_loader(model_settings(tiny))
-    networks = await loader.load_controlnet_models()
-    runs, embeddings = dict.fromkeys(networks, 0), dict.fromkeys(networks, 0)
+async def test_weight_zero_costs_nothing_and_images_are_embedded_once(models: Models) -> None:
+    runs, embeddings = (dict.fromkeys(ConditioningKind, 0) for _ in range(2))
 
-    def count(counts: dict[ConditioningKind, int], kind: ConditioningKind) -> Any:
-        def hook(*_: Any) -> None:
-            counts[kind] += 1
+    def counted(counts: dict[ConditioningKind, int], kind: ConditioningKind) -> Any:
+        return lambda _: counts.update({kind: counts[kind] + 1})
 
-        return hook
-
-    for kind, network in networks.items():
-        network.register_forward_hook(count(runs, kind))
-        network.controlnet_cond_embedding.register_forward_hook(count(embeddings, kind))
-    pipeline = await loader.setup_multi_controlnet_pipeline(networks)
-    scales = {CANNY: 1.0, DEPTH: 0.0}
-
-    await pipeline.draw(make_job(conditioning_scales=scales, num_inference_steps=4))
-    pipeline.close()
+    with ExitStack() as hooks:
+        for counts, modules in ((runs, models.networks), (embeddings, models.embedders)):
+            for kind, module in modules.items():
+                hooks.enter_context(before_runs(module, counted(counts, kind)))
+        job = make_job(conditioning_scales={CANNY: 1.0, DEPTH: 0.0}, num_inference_steps=4)
+        await models.pipeline.draw(job)
 
     assert runs == dict(zip(ConditioningKind, (4, 0, 0, 0), strict=True))
     assert embeddings == dict(zip(ConditioningKind, (1, 0, 0, 0), strict=True))
@@ -312,18 +331,14 @@ async def test_largest_seed(pipeline: MultiControlNetPipeline) -> None:
     assert len({pixels(one.image) for one in drawn.images}) == 2
 
 
-@settings(
-    max_examples=6,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=6, deadline=None)
 @given(width=st.integers(33, 70), height=st.integers(33, 70))
 def test_any_size_comes_out_exactly(
-    width: int, height: int, shared_event_loop: asyncio.Runner, kept: MultiControlNetPipeline
+    width: int, height: int, pipeline: MultiControlNetPipeline
 ) -> None:
     job = make_job(size=Size(width, height), num_inference_steps=1)
 
-    drawn = shared_event_loop.run(kept.draw(job))
+    drawn = asyncio.run(pipeline.draw(job))
 
     assert drawn.images[0].image.size == (width, height)
 
@@ -358,10 +373,10 @@ async def test_odd_size_is_the_middle_of_the_next_larger(
     assert pixels(odd.images[0].image) == pixels(middle)
 
 
-async def test_times_and_steps_are_told(pipeline: MultiControlNetPipeline) -> None:
+async def test_times_and_steps_are_told(own_pipeline: MultiControlNetPipeline) -> None:
     told = list[Progress]()
 
-    drawn = await pipeline.draw(make_job(seeds=(1, 2)), told.append)
+    drawn = await own_pipeline.draw(make_job(seeds=(1, 2)), told.append)
 
     assert [(one.stage, one.step, one.steps) for one in told] == [
         (Stage.QUEUE, 0, 6),
@@ -438,15 +453,15 @@ async def test_concurrent_jobs_do_not_mix(pipeline: MultiControlNetPipeline) -> 
         assert_same(one.images[0].image, other.images[0].image)
 
 
-async def test_closing_refuses_what_comes_later(pipeline: MultiControlNetPipeline) -> None:
-    running = asyncio.create_task(pipeline.draw(make_job(num_inference_steps=900)))
+async def test_closing_refuses_what_comes_later(own_pipeline: MultiControlNetPipeline) -> None:
+    running = asyncio.create_task(own_pipeline.draw(make_job(num_inference_steps=900)))
     await asyncio.sleep(0.05)
-    await asyncio.to_thread(pipeline.close)
+    await asyncio.to_thread(own_pipeline.close)
 
     with pytest.raises(ServiceUnavailable, match="shutting down"):
         await running
     with pytest.raises(ServiceUnavailable, match="shutting down"):
-        await pipeline.draw(make_job())
+        await own_pipeline.draw(make_job())
 
 
 async def test_overflow_is_no_black_picture(own_tiny: Path, make_loader: Loaders) -> None:
@@ -510,16 +525,3 @@ async def test_half_precision_draws_nearly_the_same(tiny: Path, make_loader: Loa
     second = np.asarray((await rough.draw(make_job())).images[0].image).astype(int)
 
     assert 0 < np.abs(first - second).mean() < 6
-
-
-@pytest.fixture
-def shared_event_loop() -> Any:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture
-def kept(
-    tiny: Path, make_loader: Loaders, shared_event_loop: asyncio.Runner
-) -> MultiControlNetPipeline:
-    return shared_event_loop.run(make_loader(model_settings(tiny)).load())
