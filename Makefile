@@ -1,12 +1,12 @@
 # make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
-# make test    the tests, without the slow ones; make test-all runs those too
+# make test    the tests, without the slow ones; make test-all runs those too (workers=4 on four cores)
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
 # make gallery   draw the pictures of the README and the docs again
 # make eval-embedded  measure the embedded checkpoint, an hour: make eval-embedded ARGS="what=legibility"
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
-# make bench-engine  what sharing batches gains: throughput and waiting of 8 clients
+# make bench-engine  what the denoising engine costs and gains; a part of it: make bench-engine ARGS="what=cost,memory"
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
@@ -30,11 +30,15 @@ DEV := $(VENV)/dev.stamp
 demo: $(RUNTIME)
 	$(BIN)/python scripts/demo.py
 
+# A module's tests stay together, so that what it has loaded is loaded once.
+workers ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(workers) --dist loadscope
+
 test: $(DEV)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(DEV)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: $(DEV)
 	scripts/check $(CHECK)
@@ -59,7 +63,7 @@ eval-embedded: $(DEV)
 bench-embedded: $(RUNTIME)
 	$(BIN)/python -m benchmarks.embedded
 
-bench-engine: $(RUNTIME)
+bench-engine: $(DEV)
 	$(BIN)/python -m benchmarks.engine $(ARGS)
 
 bench-conditioning: $(RUNTIME)

@@ -2,8 +2,11 @@
 
 import base64
 import io
+import itertools
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +23,7 @@ from writing_service.diffusion.parts import EMBEDDED
 
 JSON = "/api/writing/generate-writing-image"
 BINARY = "/api/writing/generate-writing-image-binary"
+QUICK = {"width": 256, "height": 256, "num_inference_steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,8 @@ def test_the_readmes_request(client: httpx.Client):
         "width": 1024,
         "height": 1024,
         "include_conditioning_images": True,
+        # The request takes its time from its size already.
+        "num_inference_steps": 2,
     }
     body = client.post(JSON, json=asked).json()
     told = body["generation_metadata"]
@@ -67,59 +73,76 @@ def test_the_readmes_request(client: httpx.Client):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(client: httpx.Client):
-    one, two, other = (draw(client, seed=seed, width=256, height=256) for seed in (4, 4, 5))
+    one, two, other = (draw(client, seed=seed, **QUICK) for seed in (4, 4, 5))
     np.testing.assert_array_equal(one, two)
     assert np.abs(one.astype(int) - other).mean() > 5
 
 
 @pytest.mark.parametrize("size", [(100, 100), (333, 250), (256, 512)])
 def test_the_answer_has_exactly_the_asked_size(client: httpx.Client, size: tuple[int, int]):
-    assert draw(client, width=size[0], height=size[1]).shape == (size[1], size[0], 3)
+    assert draw(client, width=size[0], height=size[1], num_inference_steps=1).shape == (
+        size[1],
+        size[0],
+        3,
+    )
 
 
-@pytest.mark.parametrize("style", ["comic", "watercolor", "realistic", "ink", "traditional"])
-@pytest.mark.parametrize("word", ["学", "дом", "سلام"])
-def test_the_word_stands_out_in_every_style(client: httpx.Client, style: str, word: str):
-    """Strokes and the ring around them differ clearly in colour, and the strokes agree among themselves."""
-    asked = {
-        "word": word,
-        "translation": "",
-        "style": style,
-        "width": 320,
-        "height": 320,
-        "seed": 2,
-    }
+STYLES = ("comic", "watercolor", "realistic", "ink", "traditional")
+WORDS = ("学", "дом", "سلام")
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A word's picture, (320, 320, 3) in CIE Lab, and its ink, (320, 320): 1 in the strokes, else 0."""
+
+    lab: NDArray[np.float32]
+    ink: NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def painted(client: httpx.Client) -> Mapping[tuple[str, str], Painted]:
+    """Each word in each style."""
+    return {(style, word): paint(client, style, word) for style in STYLES for word in WORDS}
+
+
+def paint(client: httpx.Client, style: str, word: str) -> Painted:
+    asked = {"word": word, "style": style, "width": 320, "height": 320, "seed": 2}
     body = client.post(JSON, json={**asked, "include_conditioning_images": True}).json()
     picture = Image.open(io.BytesIO(base64.b64decode(body["generated_image_base64"])))
     plain = Image.open(io.BytesIO(base64.b64decode(body["base_image_base64"])))
-    lab = cv2.cvtColor(np.asarray(picture, np.float32) / 255, cv2.COLOR_RGB2LAB)
-    mask = (np.asarray(plain.convert("L")) < 128).astype(np.uint8)
-    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5)
+    return Painted(
+        cv2.cvtColor(np.asarray(picture, np.float32) / 255, cv2.COLOR_RGB2LAB),
+        (np.asarray(plain.convert("L")) < 128).astype(np.uint8),
+    )
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("word", WORDS)
+def test_the_word_stands_out_in_every_style(
+    painted: Mapping[tuple[str, str], Painted], style: str, word: str
+):
+    """Strokes and the ring around them differ clearly in colour, and the strokes agree among themselves."""
+    lab, ink = painted[style, word].lab, painted[style, word].ink
+    inside = cv2.distanceTransform(ink, cv2.DIST_L2, 5)
+    outside = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5)
     stroke = lab[inside > 3].mean(axis=0)
     # A style may line its strokes; what counts is what stands around that line.
     ring = lab[(outside > 2) & (outside < 7)].mean(axis=0)
     assert np.linalg.norm(stroke - ring) > 20
 
 
-def test_the_styles_are_plainly_different(client: httpx.Client):
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(STYLES, 2)))
+def test_the_styles_are_plainly_different(
+    painted: Mapping[tuple[str, str], Painted], one: str, other: str
+):
     """Mean colours apart, or colourfulness apart: nobody takes one style for another."""
-    looks = {}
-    for style in ("comic", "watercolor", "realistic", "ink", "traditional"):
-        pictures = [
-            draw(client, style=style, width=256, height=256, seed=seed) for seed in range(3)
-        ]
-        lab = np.stack(
-            [cv2.cvtColor(p.astype(np.float32) / 255, cv2.COLOR_RGB2LAB) for p in pictures]
-        )
+
+    def look(style: str) -> NDArray[np.float32]:
+        lab = np.stack([painted[style, word].lab for word in WORDS])
         chroma = np.linalg.norm(lab[..., 1:], axis=-1)
-        looks[style] = np.array(
-            [lab[..., 0].mean(), lab[..., 0].std(), chroma.mean(), chroma.std()]
-        )
-    styles = list(looks)
-    for number, one in enumerate(styles):
-        for other in styles[number + 1 :]:
-            assert np.abs(looks[one] - looks[other]).max() > 6, (one, other)
+        return np.array([lab[..., 0].mean(), lab[..., 0].std(), chroma.mean(), chroma.std()])
+
+    assert np.abs(look(one) - look(other)).max() > 6
 
 
 def test_the_subjects_colours_are_followed(client: httpx.Client):
@@ -135,8 +158,8 @@ def test_the_subjects_colours_are_followed(client: httpx.Client):
 
 def test_weight_0_of_all_is_a_picture_without_the_word(client: httpx.Client):
     off = dict.fromkeys(("canny", "depth", "segmentation", "scribble"), 0)
-    free = draw(client, conditioning_weights=off, width=256, height=256)
-    bound = draw(client, width=256, height=256)
+    free = draw(client, conditioning_weights=off, **QUICK)
+    bound = draw(client, **QUICK)
     assert np.abs(free.astype(int) - bound).mean() > 5
 
 
@@ -153,8 +176,6 @@ def test_a_missing_checkpoint_is_not_ready_and_503(tmp_path: Path):
 
 
 def test_a_checkpoint_cut_short_is_not_ready_and_names_the_file(tmp_path: Path):
-    import shutil
-
     broken = Path(shutil.copytree(EMBEDDED, tmp_path / "checkpoint"))
     weights = broken / "unet" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])

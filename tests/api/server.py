@@ -23,7 +23,7 @@ def serving(app: Any) -> Iterator[httpx.Client]:
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from tests.diffusion.tiny_models import KINDS, write_base, write_controlnet, write_union
@@ -21,11 +20,6 @@ from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.types import ConditioningKind, GenerationJob, Size
 
 Loaders = Callable[..., ModelLoader]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.util import find_spec
@@ -52,15 +52,6 @@ HED, DEPTH, SAM = "hed_edge_detection", "ai_depth_estimation", "ai_segmentation"
 PALETTE = ((9, 9, 9), (255, 0, 0), (0, 255, 0), (0, 0, 255))
 NO_CACHE = CacheSettings(huggingface=None, torch=None)
 URL = "/api/writing/generate-writing-image"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """So small a network's threads would wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

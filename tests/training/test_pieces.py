@@ -3,6 +3,7 @@
 import copy
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from training.encoded import EncodedPool, Window
 from training.export import export
 from training.models import build_controlnet, build_text_encoders, build_vae
 from training.optimizer import MatrixOptimizer
-from training.pool import fill, open_pool
+from training.pool import SamplePool, fill, open_pool
 from training.progress import Stage
-from training.samples import FEW_LOOKS, PLANES, SampleMaker
+from training.samples import FEW_LOOKS, PLANES, Sample, SampleMaker
 from training.tokenizer import load_tokenizer, train_tokenizer
 from training.vae import PrincipalComponents, encode
 from training.words import HELD_OUT, random_word
@@ -29,10 +30,33 @@ from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
 from writing_service.types import ConditioningKind, Size
 
+SMALL = Size(64, 64)
 
-def test_a_sample_is_drawn_by_number():
+
+@pytest.fixture(scope="module")
+def maker() -> SampleMaker:
+    return SampleMaker(3)
+
+
+@pytest.fixture(scope="module")
+def samples(maker: SampleMaker) -> list[Sample]:
+    """Sixteen small ones."""
+    return [maker.make(number, SMALL) for number in range(16)]
+
+
+def pool_of(samples: Sequence[Sample]) -> SamplePool:
+    """Full of them."""
+    pool = open_pool("a", {SMALL: (len(samples), 1.0)}, torch.device("cpu"))
+    for sample in samples:
+        pool.buckets[0].add(sample)
+    return pool
+
+
+def test_a_sample_is_drawn_by_number(maker: SampleMaker):
     size = Size(256, 192)
-    one, two, other = (SampleMaker(3).make(number, size) for number in (8, 8, 9))
+    one, two, other = (
+        some.make(number, size) for some, number in ((maker, 8), (SampleMaker(3), 8), (maker, 9))
+    )
     assert one.target.shape == (3, 192, 256)
     assert one.controls.shape == (PLANES, 192, 256)
     np.testing.assert_array_equal(one.target, two.target)
@@ -136,22 +160,20 @@ def test_a_window_in_pixels_cuts_latents():
     assert int(window.of(latents)[0, 0, 0]) == 2 * 8 + 1
 
 
-def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded():
+def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded(
+    maker: SampleMaker, samples: list[Sample]
+):
     """The oldest sample makes room; what the networks are given is always of the sample in its place."""
-    size = Size(64, 64)
-    pool = open_pool("a", {size: (20, 1.0)}, torch.device("cpu"))
-    maker = SampleMaker(3)
-    for number in range(20):
-        pool.buckets[0].add(maker.make(number, size))
+    pool = pool_of(samples)
     vae, embedding = build_vae().eval(), build_controlnet().controlnet_cond_embedding
     tokenizer = train_tokenizer(["a cat", "a dog"])
     store = EncodedPool(pool, vae, embedding, tokenizer, torch.device("cpu"), None)
     store.update()
-    late = maker.make(99, size)
+    late = maker.make(99, SMALL)
     pool.waiting.put((0, late))
-    assert pool.buckets[0].added == 20
+    assert pool.buckets[0].added == 16
     store.update()
-    assert (pool.buckets[0].added, pool.buckets[0].count) == (21, 20)
+    assert (pool.buckets[0].added, pool.buckets[0].count) == (17, 16)
     np.testing.assert_array_equal(pool.buckets[0].images[0], late.target)
     drawn = store.draw(np.random.default_rng(0), np.random.default_rng(0), 8, cropped=False)
     places = torch.from_numpy(drawn.places)
@@ -163,12 +185,9 @@ def test_a_full_pool_takes_new_samples_only_when_asked_and_they_are_encoded():
     assert sights.shape == (2, 96, 4, 4)
 
 
-def test_training_goes_on_from_what_it_is_given(tmp_path: Path):
+def test_training_goes_on_from_what_it_is_given(samples: list[Sample], tmp_path: Path):
     """No gate is opened anew, and the conditioning embedding, left out meanwhile, is there afterwards."""
-    size = Size(64, 64)
-    pool = open_pool("a", {size: (16, 1.0)}, torch.device("cpu"))
-    for number in range(16):
-        pool.buckets[0].add(SampleMaker(3).make(number, size))
+    pool = pool_of(samples)
     tokenizer = train_tokenizer(["a cat", "a dog"])
     networks = Networks(build_controlnet(), nn.ModuleList(build_text_encoders(tokenizer)))
     before = {name: value.clone() for name, value in networks.state_dict().items()}
@@ -185,16 +204,15 @@ def test_training_goes_on_from_what_it_is_given(tmp_path: Path):
 
 
 def test_an_endless_pool_goes_on_where_it_is_full():
-    size = Size(64, 64)
-    pool = open_pool("a", {size: (4, 1.0)}, torch.device("cpu"))
+    pool = open_pool("a", {SMALL: (4, 1.0)}, torch.device("cpu"))
     filling = fill(pool, 1, SampleMaker(1), endless=True)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while pool.waiting.qsize() < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert pool.waiting.qsize() >= 3
     assert pool.buckets[0].added == 4
     pool.close()
-    filling.join(30)
+    filling.join(120)
     assert not filling.is_alive()
 
 

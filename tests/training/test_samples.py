@@ -13,7 +13,7 @@ from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import Scene, Size
 
-SIZE = Size(128, 128)
+SIZE = Size(96, 96)
 COUNT = 240
 
 

@@ -1,6 +1,5 @@
 """The judge: learns, is saved with its names, sees any size; and the art it learns from."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +49,6 @@ def test_without_a_file_there_is_no_judge(tmp_path: Path):
         Judge.load(tmp_path / "none.safetensors")
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """On a busy machine small steps take longer by many threads than by one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_training_tells_two_colours_apart():
     """Two colours for two classes are learnt in a few steps; the mean of the weights has learnt them too."""
     torch.manual_seed(0)
