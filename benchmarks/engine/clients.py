@@ -1,17 +1,15 @@
-"""What sharing a batch gains, with the embedded checkpoint at 512². Run by `make bench-engine`.
+"""What sharing a batch gains: several clients at once, with different words, styles, steps and weights.
 
-First one picture, against diffusers' own pipeline with the same weights, steps and guidance. Then several clients at
-once, with different words, styles, steps and weights, through the service's generator: as it is, and one picture at a
-time with the same kernels (`ai_generation.generation.deterministic=true`). All runs are in this process, in turns.
+Through the service's generator, as it is and one picture at a time with the same kernels
+(`ai_generation.generation.deterministic=true`), both in this process, in turns.
 """
 
 import asyncio
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks.embedded import a_job, diffusers_pipeline, draw_with, timed, timed_async
+from benchmarks.embedded import timed_async
 from writing_service.app import assemble_generator
 from writing_service.config import AIGenerationSettings, load_settings
 from writing_service.diffusion.gpu import GPUManager
@@ -21,7 +19,6 @@ from writing_service.types import ConditioningKind, WritingRequest
 
 SIDE = 512
 CLIENTS = 8
-REPEATS = 3
 WORDS = (("学习", "study"), ("猫", "cat"), ("вода", "water"), ("tree", "tree"))
 STYLES = ("comic", "watercolor", "ink", "traditional")
 SHARED, ALONE = "shared batches", "one at a time"
@@ -41,9 +38,8 @@ class Run:
         return len(self.waits) / self.seconds
 
 
-async def main(repeats: int = REPEATS) -> None:
-    """Two tables. `repeats` of each run; the figures are medians."""
-    await one_picture(repeats)
+async def measure(repeats: int) -> None:
+    """A line each, and the ratios; the figures are medians of `repeats`."""
     settings = {
         SHARED: load_settings(),
         ALONE: load_settings(["ai_generation.generation.deterministic=true"]),
@@ -66,25 +62,6 @@ async def service(settings: AIGenerationSettings) -> tuple[AIImageGenerator, Mod
     loader = ModelLoader(settings.models, gpu, settings.cache, deterministic=deterministic)
     await loader.load()
     return assemble_generator(settings, loader, gpu), loader
-
-
-async def one_picture(repeats: int) -> None:
-    """Ours against diffusers'."""
-    settings = load_settings()
-    gpu = GPUManager(settings.ai_generation.gpu)
-    loader = ModelLoader(settings.ai_generation.models, gpu, settings.ai_generation.cache)
-    pipeline, peer = await loader.load(), diffusers_pipeline(gpu)
-    job, _ = await a_job(settings, gpu, loader, SIDE)
-    ours, theirs = list[float](), list[float]()
-    # In turns, so that both meet the same machine; the first of each only warms.
-    for _ in range(repeats + 1):
-        ours.append(await timed_async(pipeline.draw, job))
-        theirs.append(timed(draw_with, peer, job))
-    one, other = statistics.median(ours[1:]), statistics.median(theirs[1:])
-    kind = str(gpu.dtype).removeprefix("torch.")
-    print(f"{gpu.device.name}, {kind}, {SIDE}²; medians of {repeats}")
-    print(f"one picture: ours {one:.2f} s, diffusers {other:.2f} s: {other / one:.2f}×")
-    loader.close()
 
 
 def requests() -> list[WritingRequest]:
@@ -132,7 +109,3 @@ def compare(runs: dict[str, list[Run]]) -> None:
         f"throughput {throughput[SHARED] / throughput[ALONE]:.2f}×, "
         f"median wait {wait[SHARED] / wait[ALONE]:.2f}×"
     )
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*(int(one) for one in sys.argv[1:])))
