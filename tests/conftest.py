@@ -1,9 +1,15 @@
-"""One thread for each process of the tests: `make test` runs as many as there are cores.
+"""One thread for each process of the tests, for `make test` runs as many as there are cores; and no deadlines.
 
-The models of the tests are so small that their threads would mostly wait for each other. Libraries read this when they
-are imported, and processes that tests start inherit it.
+The models of the tests are so small that their threads would mostly wait for each other. Libraries read the number when
+they are imported, and processes that tests start inherit it.
 """
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is slow now and then; that says nothing about what is tested.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")

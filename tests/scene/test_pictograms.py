@@ -74,7 +74,6 @@ def test_names_are_found_in_any_case(library: PictogramLibrary):
 
 
 @given(st.text(max_size=200))
-def test_any_translation_finds_something_or_nothing(text: str):
-    library = PictogramLibrary()
+def test_any_translation_finds_something_or_nothing(library: PictogramLibrary, text: str):
     pictogram = library.find(understand(text, ""))
     assert pictogram is None or pictogram.name in library.names()
