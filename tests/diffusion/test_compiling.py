@@ -31,7 +31,6 @@ def test_sizes_up_to_a_batch_hold_it(most: int, sizes: tuple[int, ...]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, as it loads
 async def test_after_loading_nothing_is_compiled_and_pictures_are_the_same(
     tiny: Path, make_loader: Loaders
 ) -> None:
