@@ -30,11 +30,12 @@ async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> Non
         "enable_attention_slicing": True,
         "enable_vae_slicing": True,
         "enable_vae_tiling": True,
+        "use_torch_compile": True,
         # These need CUDA, and an installed xformers breaks the attention of a CPU.
         "enable_cpu_offload": False,
         "enable_sequential_cpu_offload": False,
         "enable_xformers": False,
-        "use_torch_compile": False,
+        "use_cuda_graphs": False,
     }
     assert base.vae.use_slicing
     assert base.vae.use_tiling
