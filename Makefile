@@ -9,6 +9,7 @@
 # make bench-engine  what the denoising engine costs and gains; a part of it: make bench-engine ARGS="what=cost,memory"
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
+# make bench-gpu  the full SDXL on a CUDA card, against diffusers' pipeline and the card's own rate
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
@@ -24,7 +25,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-engine bench-conditioning bench-encoding bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-engine bench-conditioning bench-encoding bench-gpu bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)

@@ -45,7 +45,7 @@ def plain_union(bench: Bench) -> None:
     """Its pipeline for the union network."""
     dtype = _dtype(bench)
     models = models_of(bench.options.models, bench.device)
-    (network,) = set(models.union(dtype).values())
+    network = next(iter(models.union(dtype).values()))
     peer = _of(StableDiffusionXLControlNetUnionPipeline, models.base(dtype), network)
     side = bench.options.side
     job = make_job(side, bench.options.steps)
@@ -67,16 +67,7 @@ def _peer(bench: Bench) -> Any:
 
 
 def _of(pipeline: Any, base: Any, controlnet: Any) -> Any:
-    names = (
-        "vae",
-        "text_encoder",
-        "text_encoder_2",
-        "tokenizer",
-        "tokenizer_2",
-        "unet",
-        "scheduler",
-    )
-    parts = {name: getattr(base, name) for name in names}
+    parts = {name: one for name, one in base.components.items() if one is not None}
     made = pipeline(**parts, controlnet=controlnet, add_watermarker=False)
     made.set_progress_bar_config(disable=True)
     return made

@@ -1,6 +1,5 @@
 """What a picture takes beside its steps, stage by stage, in milliseconds. While these run, the GPU may wait."""
 
-import asyncio
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -92,5 +91,4 @@ def _after(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]]:
         **{f"{one.value} file": partial(encode_picture, image, one) for one in ImageFormat},
         "base64 of the PNG": partial(to_base64, files[ImageFormat.PNG]),
         "JSON with it": partial(orjson.dumps, {"generated_image_base64": png}),
-        "a turn of the event loop": lambda: ours.runner.run(asyncio.sleep(0)),
     }

@@ -1,8 +1,8 @@
 """Ways to run the same step: what each costs. Predict before, keep what pays, write down what did not."""
 
 import statistics
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -93,17 +93,6 @@ def _modules(base: Any, networks: Mapping[Any, Any]) -> list[nn.Module]:
     return [module for network in distinct for module in network.modules()]
 
 
-@contextmanager
-def searched_convolutions() -> Generator[None]:
-    """cuDNN tries its kernels for each shape."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
 def preferred(backend: SDPBackend) -> Any:
     """A kernel of attention where it can, which is not under the text encoders' mask."""
     others = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
@@ -115,7 +104,9 @@ VARIANTS: Mapping[str, Variant] = {
     "not compiled": Variant(NOT_COMPILED),
     "not compiled, not channels last": Variant({**NOT_COMPILED, "channels_last": False}),
     "float16": Variant({"dtype": "float16"}),
-    "cuDNN searches": Variant(within=searched_convolutions),
+    "cuDNN searches": Variant(
+        within=partial(torch.backends.cudnn.flags, enabled=True, benchmark=True)
+    ),
     "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
     "fused projections": Variant(tweak=fused),

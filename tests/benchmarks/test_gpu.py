@@ -72,9 +72,7 @@ def test_rows_count_the_passes_of_the_networks(out: Path) -> None:
     [
         ("exact", (20, 0, 80)),
         ("ControlNets in 50 % of the steps", (20, 0, 40)),
-        ("two of four ControlNets", (20, 0, 40)),
         ("guidance in 60 % of the steps", (16, 0, 64)),
-        ("every 2nd step whole", (10, 10, 40)),
         ("every 3rd step whole", (8, 12, 32)),
         ("8 steps", (8, 0, 32)),
         ("preset balanced", (8, 8, 32)),
@@ -155,28 +153,22 @@ def test_networks_are_born_on_their_device_in_their_format() -> None:
 def test_operations_grow_with_the_pixels(out: Path) -> None:
     large, small = [row for row in rows(out, "floor") if "unet" in row]
 
-    assert (large["side"], small["side"]) == (128, 64)
     assert large["embedding"] == pytest.approx(4 * small["embedding"])
     # Texts and timesteps cost the same at any size, attention grows with the square.
     assert 3 * small["unet"] < large["unet"] < 16 * small["unet"]
-    assert large["decoding"] > 4 * small["decoding"]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
         ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16", "attention"),
-        ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<64>>", "attention"),
         ("sm90_xmma_fprop_implicit_gemm_bf16bf16_bf16f32_f32_nhwckrsc_nhwc", "convolution"),
         ("void cudnn::engines_precompiled::nhwcToNchwKernel<__half>", "layout and copies"),
         ("nvjet_hsh_128x256_64x4_1x2_h_bz_coopA_NNT", "product"),
         ("triton_tem_fused_addmm_3", "product"),
         ("void at::native::RowwiseMomentsCUDAKernel<float>", "norm"),
-        ("triton_red_fused__to_copy_native_layer_norm_2", "norm"),
         ("triton_poi_fused_clone_copy_gelu_mul_5", "elementwise"),
         ("void at::native::CatArrayBatchedCopy<OpaqueType<2u>>", "layout and copies"),
-        ("Memcpy DtoD (Device -> Device)", "layout and copies"),
-        ("void at::native::vectorized_elementwise_kernel<4, silu>", "elementwise"),
         ("something new", "other"),
     ],
 )
