@@ -99,7 +99,9 @@ def measure(
     exact = replace(job, control_windows={}, guidance_window=ALWAYS, cache_interval=1)
     short = [partial(draw, replace(exact, num_inference_steps=few)) for few in SHORT]
     first = bench.seconds(short[0])
-    quick, longer = (statistics.median(bench.repeated(one, 3)) for one in short)
+    quick, longer = (
+        statistics.median(bench.repeated(one, min(3, bench.options.repeats))) for one in short
+    )
     step = (longer - quick) / (SHORT[1] - SHORT[0])
     beside = quick - SHORT[0] * step
     if bench.left < 1.5 * (beside + steps * step):

@@ -143,8 +143,9 @@ def variants(bench: Bench) -> None:
 def _measure(bench: Bench, name: str, variant: Variant) -> None:
     job = make_job(bench.options.side, FEW)
     with (
-        assembled(bench, tweak=variant.tweak, **variant.settings) as ours,
+        # First, for what is compiled keeps to the state that it was compiled in.
         (variant.within or nullcontext)(),
+        assembled(bench, tweak=variant.tweak, **variant.settings) as ours,
     ):
         first = bench.seconds(partial(ours.draw, job))
         few, more = (
