@@ -82,7 +82,7 @@ def count(shape: Shape, side: int) -> dict[str, float]:
         unet, one = networks.unet(shape), networks.controlnet(shape)
         all_kinds, vae = networks.union(shape), networks.vae(shape)
         stepped, step = SteppedUNet(unet), _step(shape, side)
-        _, deep = stepped.whole_and_deep(step, None, None)
+        _, deep = stepped.whole_and_deep(step, None)
         image = torch.empty(1, 3, side, side)
         embedders = [network.controlnet_cond_embedding for network in (one, all_kinds)]
         features = [embedder(image) for embedder in embedders]
@@ -97,7 +97,7 @@ def count(shape: Shape, side: int) -> dict[str, float]:
         }
         return {
             "unet": _counted(partial(_pass, unet, step)),
-            "shallow": _counted(partial(stepped.shallow, step, deep, None)),
+            "shallow": _counted(partial(stepped.shallow, step, deep)),
             "controlnet": _counted(partial(_pass, one, step, controlnet_cond=features[0])),
             "union": _counted(partial(_pass, all_kinds, step, **modes)),
             "embedding": _counted(partial(embedders[0], image)),

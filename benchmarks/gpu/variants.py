@@ -101,7 +101,9 @@ def preferred(backend: SDPBackend) -> Any:
 
 VARIANTS: Mapping[str, Variant] = {
     "as the profile": Variant(),
+    "not recorded": Variant({"use_cuda_graphs": False}),
     "not compiled": Variant(NOT_COMPILED),
+    "not compiled, not recorded": Variant({**NOT_COMPILED, "use_cuda_graphs": False}),
     "not compiled, not channels last": Variant({**NOT_COMPILED, "channels_last": False}),
     "float16": Variant({"dtype": "float16"}),
     "cuDNN searches": Variant(
