@@ -60,6 +60,24 @@ def test_a_pipeline_brings_its_models_size_and_composition():
     assert not sdxl.composition.pictogram
 
 
+def test_the_fast_pipeline_has_a_lora_its_scheduler_and_few_steps_without_guidance():
+    drawing = load_settings(["pipeline=sdxl_fast"]).ai_generation
+    assert [lora.source for lora in drawing.models.loras] == ["ByteDance/SDXL-Lightning"]
+    assert drawing.models.scheduler
+    assert drawing.models.scheduler.options == {"timestep_spacing": "trailing"}
+    assert drawing.generation.num_inference_steps == 8
+    assert drawing.generation.guidance_scale == 0
+    for preset in drawing.presets.values():
+        assert (preset.guidance_scale, preset.guidance_until) in [(None, 1.0)]
+        assert preset.cache_interval == 1
+
+
+def test_loras_are_a_list_on_the_command_line_too():
+    loras = "ai_generation.models.loras=[{source: /a/b.safetensors, scale: 0.7}, {source: c/d}]"
+    found = load_settings([loras]).ai_generation.models.loras
+    assert [(one.source, one.scale) for one in found] == [("/a/b.safetensors", 0.7), ("c/d", 1.0)]
+
+
 def test_the_union_pipeline_names_one_network_for_all_kinds():
     models = load_settings(["pipeline=sdxl_union"]).ai_generation.models
     assert models.controlnet_union == "xinsir/controlnet-union-sdxl-1.0"
@@ -192,7 +210,7 @@ def test_the_port_s_bounds_are_allowed(port: int):
 
 def test_an_unknown_pipeline_lists_the_known_ones():
     assert refusal("pipeline=sd15") == (
-        "Unknown pipeline 'sd15'; choose one of: embedded, sdxl, sdxl_union."
+        "Unknown pipeline 'sd15'; choose one of: embedded, sdxl, sdxl_fast, sdxl_union."
     )
 
 

@@ -17,7 +17,7 @@ from tqdm.contrib import DummyTqdmFile
 
 from writing_service import __version__
 from writing_service.config import Settings, load_settings
-from writing_service.doctor import examine
+from writing_service.doctor import advice, examine
 from writing_service.encoding import encode_result
 from writing_service.errors import (
     ConfigurationError,
@@ -132,6 +132,9 @@ def doctor(overrides: Overrides = None) -> None:
         findings = list(examine(load_settings(overrides or ())))
     for finding in findings:
         typer.echo(f"{finding.verdict:<9}{finding.what:<47}{finding.detail}")
+    typer.echo("\nNext:")
+    for command in advice(findings, overrides or ()):
+        typer.echo(f"    {command}")
     if any(finding.failed for finding in findings):
         raise typer.Exit(FAILED)
 

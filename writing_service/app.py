@@ -17,6 +17,7 @@ from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
 from writing_service.conditioning.segmentation import BACKGROUND, WORD_COLOURS
 from writing_service.config import AIGenerationSettings, Settings
+from writing_service.diffusion.cache import ModelCache
 from writing_service.diffusion.detectors import LearnedDetector, learned_methods
 from writing_service.diffusion.doors import GPUWatch, PictureLoader
 from writing_service.diffusion.gpu import GPUManager
@@ -43,8 +44,9 @@ def create_app(
     Raises ConfigurationError.
     """
     gpu = gpu or GPUManager(settings.ai_generation.gpu)
-    loader = loader or _model_loader(settings.ai_generation, gpu)
-    detectors = _detectors(settings.ai_generation, gpu)
+    models = _model_cache(settings.ai_generation, gpu)
+    detectors = _detectors(settings.ai_generation, gpu, models)
+    loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
     generator = assemble_generator(settings.ai_generation, loader, gpu, detectors)
     encoding = EncodingPool()
     admission = Admission(settings.api, generator.statistics)
@@ -68,12 +70,23 @@ def create_app(
 def create_generator(settings: Settings) -> AIImageGenerator:
     """The generator alone, for use without a server. Raises ConfigurationError."""
     gpu = GPUManager(settings.ai_generation.gpu)
-    return assemble_generator(
-        settings.ai_generation, _model_loader(settings.ai_generation, gpu), gpu
-    )
+    models = _model_cache(settings.ai_generation, gpu)
+    detectors = _detectors(settings.ai_generation, gpu, models)
+    loader = _model_loader(settings.ai_generation, gpu, models, detectors)
+    return assemble_generator(settings.ai_generation, loader, gpu, detectors)
 
 
-def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
+def _model_cache(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelCache | None:
+    """One for pipelines and detectors. None without a device to load them on."""
+    return ModelCache(gpu, settings.cache.memory_gb) if isinstance(gpu, GPUManager) else None
+
+
+def _model_loader(
+    settings: AIGenerationSettings,
+    gpu: GPUWatch,
+    models: ModelCache | None,
+    detectors: Sequence[LearnedDetector],
+) -> ModelLoader:
     assert isinstance(gpu, GPUManager)
     return ModelLoader(
         settings.models,
@@ -82,15 +95,19 @@ def _model_loader(settings: AIGenerationSettings, gpu: GPUWatch) -> ModelLoader:
         deterministic=settings.generation.deterministic,
         render_at=settings.generation.render_at,
         compile_for=Size(settings.generation.width, settings.generation.height),
+        models=models,
+        detectors=detectors,
     )
 
 
-def _detectors(settings: AIGenerationSettings, gpu: GPUWatch) -> tuple[LearnedDetector, ...]:
+def _detectors(
+    settings: AIGenerationSettings, gpu: GPUWatch, models: ModelCache | None = None
+) -> tuple[LearnedDetector, ...]:
     """None without a device to run them on."""
     if not isinstance(gpu, GPUManager):
         return ()
     palette = (BACKGROUND, *WORD_COLOURS)
-    return learned_methods(settings.detectors, settings.cache, gpu, palette)
+    return learned_methods(settings.detectors, settings.cache, gpu, palette, models=models)
 
 
 def assemble_generator(

@@ -61,14 +61,33 @@ class Slice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class SchedulerSettings(Slice):
+    """A diffusers scheduler in place of the base model's, with options of its class."""
+
+    name: str
+    options: dict[str, bool | int | float | str | None] = {}
+
+
+class LoRASettings(Slice):
+    """A LoRA that is added to the base model with weight `scale`.
+
+    `source` is a safetensors file, a folder, or a hub id; `weight_name` the file in it.
+    """
+
+    source: str
+    weight_name: str | None = None
+    scale: Annotated[float, Field(ge=-4, le=4)] = 1.0
+
+
 class ModelSettings(Slice):
-    """Which models: local folders or hub ids.
+    """Which models: local folders, single safetensors files, or hub ids ("owner/name@revision/file").
 
     "embedded" is the shipped checkpoint; ControlNets that start with "./" lie inside the base
     model's folder. `controlnet_union` is one network for all kinds, in place of
-    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights. `native_sizes`
-    are those that the models draw well, each either way round; without any they draw all with a
-    short side of at least `least_side` pixels.
+    `controlnet_models`. With `shared_controlnet` the kinds share one set of weights. `base_config`
+    has the configuration of a base model that is a single file. `native_sizes` are those that the
+    models draw well, each either way round; without any they draw all with a short side of at least
+    `least_side` pixels.
     """
 
     name: str
@@ -79,6 +98,9 @@ class ModelSettings(Slice):
     vae: str | None = None
     variant: str | None = None
     revision: str | None = None
+    base_config: str | None = None
+    loras: tuple[LoRASettings, ...] = ()
+    scheduler: SchedulerSettings | None = None
     native_sizes: tuple[tuple[Side, Side], ...] = ()
     least_side: Annotated[int, Field(ge=0, le=LARGEST_SIDE)] = 0
 
@@ -180,10 +202,14 @@ class FontSettings(Slice):
 
 
 class CacheSettings(Slice):
-    """Where downloaded models are kept; None is the libraries' own default."""
+    """Where downloaded models are kept (None: the libraries' own default), and how much of loaded ones.
+
+    Above `memory_gb` GiB of loaded models, the least recently used go; None keeps them all.
+    """
 
     huggingface: str | None
     torch: str | None
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
 
 
 class AIGenerationSettings(Slice):

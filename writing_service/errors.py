@@ -9,6 +9,7 @@
     │   └── UnknownPictogram      no concept of that name
     ├── ServiceUnavailable        try again later (503)
     │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
+    │   │   └── ModelNotFound     the hub has no such model, revision or file
     │   └── QueueFull
     ├── DeadlinePassed            the time for the request is over (504)
     └── GenerationFailed          drawing failed for a reason of our own (500)
@@ -93,6 +94,10 @@ class ServiceUnavailable(WritingServiceError):
 
 class ModelsUnavailable(ServiceUnavailable):
     """The models are missing, corrupt or of the wrong kind."""
+
+
+class ModelNotFound(ModelsUnavailable):
+    """The hub has no model, revision or file of that name."""
 
 
 class QueueFull(ServiceUnavailable):

@@ -311,6 +311,8 @@ def test_details_without_a_gpu(client: httpx.Client):
         "batches",
         "cache",
         "load_times_ms",
+        "load_memory_mb",
+        "model_cache",
     }
 
 

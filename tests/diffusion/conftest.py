@@ -59,9 +59,9 @@ def loaders() -> Iterator[Loaders]:
 
     def make(settings: ModelSettings, **arguments: Any) -> ModelLoader:
         gpu = GPUManager(arguments.pop("gpu_settings", gpu_settings()))
-        loader = ModelLoader(
-            settings, gpu, CacheSettings(huggingface=None, torch=None), **arguments
-        )
+        memory_gb = arguments.pop("memory_gb", None)
+        cache = CacheSettings(huggingface=None, torch=None, memory_gb=memory_gb)
+        loader = ModelLoader(settings, gpu, cache, **arguments)
         made.append(loader)
         return loader
 

@@ -29,7 +29,7 @@ from writing_service.config import CacheSettings, DetectorSettings, load_setting
 from writing_service.diffusion.detector_networks import (
     MIDDLE_GREY,
     MOST_PARTS,
-    Draw,
+    Reader,
     grey_levels,
     part_classes,
     thickest_points,
@@ -437,7 +437,7 @@ def test_packages_that_do_not_work_are_told_until_the_next_start(
     assert "controlnet_aux" in (method.missing() or "")
 
 
-def failing(errors: list[Exception]) -> Callable[..., Draw]:
+def failing(errors: list[Exception]) -> Callable[..., Reader]:
     """A network that fails so often."""
 
     def draw(glyph: RenderedWord) -> Image.Image:
@@ -445,7 +445,7 @@ def failing(errors: list[Exception]) -> Callable[..., Draw]:
             raise errors.pop()
         return glyph.image
 
-    return lambda *_: draw
+    return lambda *_: Reader(draw)
 
 
 @pytest.mark.parametrize(

@@ -1,44 +1,62 @@
 """Loading: once, off the event loop, and with one sentence where it cannot work."""
 
 import asyncio
+import gc
 import json
 import logging
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 
+from tests.api.server import serving
 from tests.diffusion.conftest import Loaders, gpu_settings, make_job, model_settings
+from tests.diffusion.tiny_detectors import write_dpt
 from tests.diffusion.tiny_models import KINDS, tiny_vae
-from writing_service.diffusion.hub import INSTEAD_OF, HubModel
-from writing_service.diffusion.loader import FAILURE_TOLD_FOR_SECONDS
+from writing_service.app import assemble_generator, create_app
+from writing_service.config import CacheSettings, DetectorSettings, load_settings
+from writing_service.diffusion.cache import ModelCache
+from writing_service.diffusion.capacity import Machine
+from writing_service.diffusion.detectors import learned_methods
+from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.hub import HubModel
+from writing_service.diffusion.known_models import INSTEAD_OF
+from writing_service.diffusion.loader import FAILURE_TOLD_FOR_SECONDS, ModelLoader
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.errors import ModelsUnavailable
-from writing_service.types import ConditioningKind
+from writing_service.errors import ConfigurationError, ModelsUnavailable
+from writing_service.types import ConditioningKind, WritingRequest
 
 
 class FolderHub:
     """A hub whose models lie in a folder, by the last part of their id."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
+        self.folder = folder or Path("/nowhere")
+        self.reachable = folder is not None
         self.fetched = list[str]()
 
+    def missing_bytes(self, model: HubModel) -> int:
+        return 0
+
+    def discard_damaged(self, model: HubModel) -> int:
+        return 0
+
     def cached(self, model: HubModel) -> Path | None:
-        return None
+        return self.folder / model.id.rpartition("/")[2] if model.id in self.fetched else None
 
     def fetch(self, model: HubModel) -> Path:
         self.fetched.append(model.id)
-        if self.folder is None:
+        if not self.reachable:
             raise ModelsUnavailable(f"Model '{model.id}' of the hub cannot be fetched.")
         return self.folder / model.id.rpartition("/")[2]
 
     def obstacle(self, model: HubModel) -> str | None:
-        return None if self.folder else f"Model '{model.id}' is not in the cache"
+        return None if self.reachable else f"Model '{model.id}' is not in the cache"
 
 
 async def test_many_first_calls_load_once(
@@ -234,7 +252,7 @@ BREAKAGES = {
     break_other_family: "names no text_encoder_2, so this is no SDXL model",
     break_config: r"unet/config\.json is no valid JSON",
     break_no_weights: "no safetensors weights in .*vae",
-    break_pickle: "pickle files, which can run code",
+    break_pickle: "pickle file, which can run code",
     break_cut_short: "unet/.* is damaged or cut short",
     break_header: "text_encoder/.* is damaged or cut short",
     break_empty: "canny/.* is damaged or cut short",
@@ -274,8 +292,8 @@ async def test_misfit_found_only_in_the_tensors_is_one_sentence(
     own_tiny: Path, make_loader: Loaders
 ) -> None:
     config = own_tiny / "base" / "unet" / "config.json"
-    wider = config.read_text().replace('"cross_attention_dim": 48', '"cross_attention_dim": 64')
-    config.write_text(wider)
+    longer = config.read_text().replace('"layers_per_block": 1', '"layers_per_block": 2')
+    config.write_text(longer)
     now = [0.0]
     loader = make_loader(model_settings(own_tiny), clock=lambda: now[0])
     assert loader.check() == []
@@ -289,9 +307,8 @@ async def test_misfit_found_only_in_the_tensors_is_one_sentence(
     assert loader.check() == []
 
 
-async def test_controlnet_of_another_family_is_refused(
-    own_tiny: Path, make_loader: Loaders
-) -> None:
+def write_misfit(folder: Path) -> None:
+    """It reads the same text as the base model, but looks at pictures of another scale."""
     ControlNetModel(
         in_channels=4,
         block_out_channels=(32, 64),
@@ -300,7 +317,13 @@ async def test_controlnet_of_another_family_is_refused(
         cross_attention_dim=48,
         norm_num_groups=8,
         conditioning_embedding_out_channels=(4, 8, 16, 32),
-    ).save_pretrained(own_tiny / "base" / "depth")
+    ).save_pretrained(folder)
+
+
+async def test_controlnet_of_another_family_is_refused(
+    own_tiny: Path, make_loader: Loaders
+) -> None:
+    write_misfit(own_tiny / "base" / "depth")
 
     with pytest.raises(ModelsUnavailable, match="depth ControlNet does not fit"):
         await make_loader(model_settings(own_tiny)).load()
@@ -369,3 +392,209 @@ async def test_closed_loader_loads_no_more(tiny: Path, make_loader: Loaders) -> 
 
     with pytest.raises(ModelsUnavailable, match="shutting down"):
         await loader.load()
+
+
+# What it takes
+
+
+async def test_time_and_memory_of_each_model_are_told(tiny: Path, make_loader: Loaders) -> None:
+    loader = make_loader(model_settings(tiny))
+    pipeline = await loader.load()
+    status = loader.status()
+
+    assert set(status["load_memory_mb"]) == set(status["load_times_ms"])
+    network = await make_loader(model_settings(tiny)).load_controlnet_models({"canny": "./canny"})
+    size = sum(one.numel() * 4 for one in network[ConditioningKind.CANNY].parameters()) / 2**20
+    assert status["load_memory_mb"]["canny ControlNet"] == pytest.approx(size, abs=0.1)
+    (cached,) = status["model_cache"]["models"]
+    assert cached["name"] == "pipeline tiny"
+    assert cached["memory_mb"] == pytest.approx(sum(status["load_memory_mb"].values()), abs=0.5)
+    assert pipeline.controlnet_models_used
+
+
+@pytest.mark.parametrize(("free", "told"), [(1, "main memory and 1.0 MiB are free"), (100, "")])
+async def test_memory_is_counted_before_anything_is_loaded(
+    tiny: Path, make_loader: Loaders, free: int, told: str
+) -> None:
+    loader = make_loader(model_settings(tiny), machine=Machine(free_memory=lambda: free * 2**20))
+    if not told:
+        assert await loader.load()
+        return
+    with pytest.raises(ModelsUnavailable, match=told):
+        await loader.load()
+
+    assert not loader.load_times_ms
+    assert told in loader.check()[0]
+
+
+def alive(kind: type) -> int:
+    gc.collect()
+    return sum(type(one) is kind for one in gc.get_objects())
+
+
+async def test_nothing_half_loaded_stays_in_memory(own_tiny: Path, make_loader: Loaders) -> None:
+    """The last of the parts fails, when all others are in memory."""
+    write_misfit(own_tiny / "base" / "scribble")
+    loader, before = make_loader(model_settings(own_tiny)), alive(UNet2DConditionModel)
+    with pytest.raises(ModelsUnavailable, match="does not fit") as failed:
+        await loader.load()
+
+    assert len(loader.load_times_ms) == 5
+    assert alive(UNet2DConditionModel) == before
+    assert loader.status()["model_cache"]["models"] == []
+    del failed
+
+
+# Several pipelines
+
+
+async def test_several_pipelines_stay_and_the_least_used_goes(
+    tiny: Path, make_loader: Loaders
+) -> None:
+    lone = model_settings(tiny, name="lone", controlnet_models={})
+    depth = model_settings(tiny, name="depth", controlnet_models={"depth": "./depth"})
+    loader = make_loader(lone)
+    first, second = await loader.load(), await loader.load_pipeline(depth)
+    assert await loader.load() is first
+    assert await loader.load_pipeline(depth) is second
+    assert [one["name"] for one in loader.status()["model_cache"]["models"]] == [
+        "pipeline lone",
+        "pipeline depth",
+    ]
+
+    # The one that is evicted still ends what it draws.
+    job = make_job(conditioning_scales={}, control_images={}, num_inference_steps=1)
+    drawing = asyncio.create_task(first.draw(job))
+    assert loader.models.evict()
+    assert (await drawing).images
+    assert loader.loaded is False
+    assert await loader.load() is not first
+
+
+async def test_memory_bound_of_the_settings_evicts(tiny: Path, make_loader: Loaders) -> None:
+    lone = model_settings(tiny, name="lone", controlnet_models={})
+    depth = model_settings(tiny, name="depth", controlnet_models={"depth": "./depth"})
+    loader = make_loader(lone, memory_gb=6 / 1024)
+    await loader.load()
+    await loader.load_pipeline(depth)
+
+    assert [one["name"] for one in loader.status()["model_cache"]["models"]] == ["pipeline depth"]
+
+
+# Auxiliary models
+
+
+async def test_auxiliary_models_are_loaded_or_say_what_they_need(
+    tiny: Path, tmp_path: Path, make_loader: Loaders
+) -> None:
+    write_dpt(tmp_path / "dpt")
+    sources = DetectorSettings(
+        hed_edge_detection=None,
+        ai_depth_estimation=str(tmp_path / "dpt"),
+        ai_segmentation="/no/such/folder",
+    )
+    gpu, none = GPUManager(gpu_settings()), CacheSettings(huggingface=None, torch=None)
+    models = ModelCache(gpu)
+    detectors = learned_methods(sources, none, gpu, [(0, 0, 0), (1, 1, 1)], models=models)
+    loader = make_loader(model_settings(tiny), models=models, detectors=detectors)
+
+    told = await loader.load_auxiliary_models()
+
+    assert told["ai_depth_estimation"] is None
+    assert "is switched off" in (told["hed_edge_detection"] or "")
+    assert "/no/such/folder" in (told["ai_segmentation"] or "")
+    status = loader.status()
+    assert [one["name"] for one in status["model_cache"]["models"]] == ["ai_depth_estimation"]
+    assert status["load_times_ms"]["ai_depth_estimation"] > 0
+    assert status["load_memory_mb"]["ai_depth_estimation"] > 0
+
+
+# Folders
+
+
+def test_cache_folders_are_made_at_the_start(tiny: Path, tmp_path: Path) -> None:
+    cache = CacheSettings(huggingface=str(tmp_path / "a" / "hub"), torch=str(tmp_path / "torch"))
+    before = torch.hub.get_dir()
+    loader = ModelLoader(model_settings(tiny), GPUManager(gpu_settings()), cache)
+    torch.hub.set_dir(before)
+    loader.close()
+
+    assert (tmp_path / "a" / "hub").is_dir()
+    assert (tmp_path / "torch").is_dir()
+
+
+def test_cache_folder_that_cannot_be_made_ends_the_start(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = CacheSettings(huggingface=str(tmp_path / "file" / "hub"), torch=None)
+
+    with pytest.raises(ConfigurationError, match=r"ai_generation\.cache\.huggingface' is wrong"):
+        ModelLoader(model_settings(tiny), GPUManager(gpu_settings()), cache)
+
+
+# Through the whole service
+
+
+async def test_a_hundred_first_requests_load_once(
+    tiny: Path, make_loader: Loaders, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "writing_service")
+    loader = make_loader(model_settings(tiny))
+    settings = load_settings(["ai_generation.gpu.device=cpu"]).ai_generation
+    generator = assemble_generator(settings, loader, GPUManager(settings.gpu))
+    # The flow alone: control images would take most of the time.
+    off = dict.fromkeys(ConditioningKind, 0.0)
+    plain = WritingRequest(
+        "i",
+        width=100,
+        height=100,
+        num_inference_steps=1,
+        guidance_scale=0,
+        conditioning_weights=off,
+    )
+    requests = [replace(plain, seed=seed) for seed in range(100)]
+
+    results = await asyncio.gather(*(generator.generate(request) for request in requests))
+
+    assert [one.images[0].seed for one in results] == list(range(100))
+    assert len({one.images[0].image.tobytes() for one in results}) == 100
+    assert caplog.text.count("Loading base model 1/5") == 1
+    assert caplog.text.count("Loading scribble ControlNet 5/5") == 1
+    assert generator.get_status()["models_loaded"] is True
+    assert set(generator.get_status()["load_memory_mb"]) == set(loader.load_times_ms)
+
+
+def test_app_keeps_pipeline_and_detectors_in_one_cache(tiny: Path, tmp_path: Path) -> None:
+    """As `/health/detailed` tells it."""
+    write_dpt(tmp_path / "dpt")
+    settings = load_settings(
+        [
+            "ai_generation.gpu.device=cpu",
+            f"ai_generation.models.base_model={tiny / 'base'}",
+            *(f"ai_generation.models.controlnet_models.{kind}=./{kind}" for kind in KINDS),
+            f"ai_generation.detectors.ai_depth_estimation={tmp_path / 'dpt'}",
+            "ai_generation.generation.render_at=requested",
+            "ai_generation.cache.memory_gb=1",
+        ]
+    )
+    only_depth = dict.fromkeys(("canny", "segmentation", "scribble"), 0)
+    request = {
+        "word": "学",
+        "width": 100,
+        "height": 100,
+        "num_inference_steps": 1,
+        "conditioning_weights": only_depth,
+        "conditioning_methods": {"depth": "ai_depth_estimation"},
+    }
+    with serving(create_app(settings)) as client:
+        drawn = client.post("/api/writing/generate-writing-image", json=request)
+        detailed = client.get("/health/detailed").json()
+
+    assert drawn.status_code == 200, drawn.text
+    status = detailed["service_status"]["ai_status"]
+    assert {one["name"] for one in status["model_cache"]["models"]} == {
+        "pipeline embedded",
+        "ai_depth_estimation",
+    }
+    assert status["model_cache"]["limit_mb"] == 1024
+    assert {"base model", "depth ControlNet", "ai_depth_estimation"} <= {*status["load_times_ms"]}
+    assert min(status["load_memory_mb"].values()) > 0

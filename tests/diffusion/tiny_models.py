@@ -12,6 +12,8 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from tokenizers import pre_tokenizers
 from transformers import (
     CLIPTextConfig,
@@ -60,14 +62,14 @@ def write_base(folder: Path) -> None:
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 
-def tiny_unet(attentive: bool = False) -> UNet2DConditionModel:
+def tiny_unet(attentive: bool = False, **changes: Any) -> UNet2DConditionModel:
     """Two levels, of which the upper one reads the text only if `attentive`."""
     surface = "CrossAttn" if attentive else ""
     levels = {
         "down_block_types": (f"{surface}DownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", f"{surface}UpBlock2D"),
     }
-    return UNet2DConditionModel(sample_size=8, out_channels=4, **{**_DENOISER, **levels})
+    return UNet2DConditionModel(sample_size=8, out_channels=4, **{**_DENOISER, **levels, **changes})
 
 
 def write_controlnet(folder: Path, seed: int) -> None:
@@ -82,6 +84,18 @@ def write_union(folder: Path) -> None:
     sizes = {"num_trans_channel": 32, "num_trans_head": 2, "num_proj_channel": 32}
     network = ControlNetUnionModel(**_DENOISER, **_CONDITIONING, **sizes, num_control_type=6)
     _wake(network).save_pretrained(folder)
+
+
+def write_lora(path: Path, base: Path, seed: int, **changes: Any) -> None:
+    """A LoRA for the UNet of a base model, in diffusers' form. `changes` are of the UNet it is for."""
+    torch.manual_seed(seed)
+    unet = (
+        UNet2DConditionModel.from_pretrained(base / "unet") if not changes else tiny_unet(**changes)
+    )
+    unet.add_adapter(LoraConfig(r=2, target_modules=["to_k", "to_v"], init_lora_weights=False))
+    StableDiffusionXLPipeline.save_lora_weights(
+        path.parent, unet_lora_layers=get_peft_model_state_dict(unet), weight_name=path.name
+    )
 
 
 def tiny_vae(**changes: Any) -> AutoencoderKL:

@@ -1,6 +1,6 @@
 """How the learned conditioning methods see a word: HED's edges, MiDaS' depth, SAM's parts.
 
-Each `load_*` reads a network from a folder and gives the function that draws with it. The networks see
+Each `load_*` reads a network from a folder and tells how to draw with it. The networks see
 the word as it is printed, black on white.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,15 @@ from writing_service.types import Mask, Pixels, RenderedWord
 Draw = Callable[[RenderedWord], Image.Image]
 """The word's picture, of its size. Runs under `torch.inference_mode`."""
 
-Load = Callable[[Path, torch.device, torch.dtype], Draw]
+
+class Reader(NamedTuple):
+    """How to draw with a network, and what it consists of."""
+
+    draw: Draw
+    networks: Sequence[torch.nn.Module] = ()
+
+
+Load = Callable[[Path, torch.device, torch.dtype], Reader]
 """A network from a folder onto a device, in a number format. Raises whatever the libraries raise."""
 
 Palette = Sequence[tuple[int, int, int]]
@@ -49,7 +57,7 @@ _MOST_ABSENT = 0.1
 _NEAREST_METRES = 1e-3
 
 
-def load_edges(folder: Path, device: torch.device, dtype: torch.dtype) -> Draw:
+def load_edges(folder: Path, device: torch.device, dtype: torch.dtype) -> Reader:
     """controlnet-aux's HED, an Apache-licensed rework of Xie and Tu's "Holistically-nested edge
     detection" (2015). It computes in float32 whatever `dtype` says, for so its class feeds it.
 
@@ -60,24 +68,29 @@ def load_edges(folder: Path, device: torch.device, dtype: torch.dtype) -> Draw:
     except (ImportError, RuntimeError) as error:
         # RuntimeError: a torchvision that was built for another torch.
         raise ImportError(f"controlnet-aux: {error}") from error
-    return partial(_edges, package.HEDdetector.from_pretrained(str(folder)).to(device))
+    detector = package.HEDdetector.from_pretrained(str(folder)).to(device)
+    return Reader(partial(_edges, detector), [detector.netNetwork])
 
 
-def load_depth(folder: Path, device: torch.device, dtype: torch.dtype) -> Draw:
+def load_depth(folder: Path, device: torch.device, dtype: torch.dtype) -> Reader:
     """MiDaS' DPT (Ranftl et al., "Vision transformers for dense prediction", 2021) or Depth Anything."""
     from transformers import AutoModelForDepthEstimation, DPTImageProcessorPil
 
     processor = DPTImageProcessorPil.from_pretrained(folder)
-    return partial(_depth, _network(AutoModelForDepthEstimation, folder, device, dtype), processor)
+    network = _network(AutoModelForDepthEstimation, folder, device, dtype)
+    return Reader(partial(_depth, network, processor), [network])
 
 
-def load_parts(folder: Path, device: torch.device, dtype: torch.dtype, *, palette: Palette) -> Draw:
+def load_parts(
+    folder: Path, device: torch.device, dtype: torch.dtype, *, palette: Palette
+) -> Reader:
     """SAM (Kirillov et al., "Segment anything", 2023)."""
     from transformers import SamImageProcessorPil, SamModel, SamProcessor
 
     processor = SamProcessor(SamImageProcessorPil.from_pretrained(folder))
     colours = np.array(palette, np.uint8)
-    return partial(_parts, _network(SamModel, folder, device, dtype), processor, colours)
+    network = _network(SamModel, folder, device, dtype)
+    return Reader(partial(_parts, network, processor, colours), [network])
 
 
 def thickest_points(solid: Mask) -> list[Point]:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from writing_service.config import CacheSettings, DetectorSettings
+from writing_service.diffusion.cache import LoadedModel, ModelCache, memory_of
 from writing_service.diffusion.detector_networks import (
     Draw,
     Load,
@@ -26,7 +27,6 @@ from writing_service.diffusion.detector_sources import (
 )
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.hub import ModelHub
-from writing_service.diffusion.weights import LOADING
 from writing_service.errors import GenerationFailed, ModelsUnavailable, WritingServiceError
 from writing_service.types import ConditioningKind, RenderedWord
 
@@ -50,13 +50,16 @@ class LearnedDetector:
         load: Load,
         gpu: GPUManager,
         clock: Clock = time.monotonic,
+        models: ModelCache | None = None,
     ) -> None:
+        """`models` None: a cache of its own."""
         self._source = source
         self._load = load
         self._gpu = gpu
         self._clock = clock
+        self._models = models or ModelCache(gpu)
+        self._key = ("detector", source.name, source.source)
         self._turn = threading.Lock()
-        self._network: Draw | None = None
         self._checked: tuple[float, str | None] | None = None
         self._failure: tuple[float, str] = (-math.inf, "")
 
@@ -86,7 +89,7 @@ class LearnedDetector:
         A network that is loaded needs its files no more. A failed load is told for a while, and one
         for its packages until the next start, so that chance does not choose what cannot work.
         """
-        if self._network is not None:
+        if self._key in self._models:
             return None
         now = self._clock()
         told_until, words = self._failure
@@ -103,32 +106,45 @@ class LearnedDetector:
         taken. Raises ModelsUnavailable where loading fails, GenerationFailed where drawing does.
         """
         with self._turn:
-            network = self._network or self._loaded()
+            draw = self._network()
             try:
                 with torch.inference_mode():
-                    return network(glyph)
+                    return draw(glyph)
             except WritingServiceError:
                 raise
             except Exception as error:
                 logger.exception("%s failed", self.name)
                 raise GenerationFailed(f"{self._subject} {_why_it_failed(error)}.") from error
 
+    def prepare(self) -> str | None:
+        """Load the network now, where it can be used; what keeps it from that, as `missing` tells it."""
+        if words := self.missing():
+            return words
+        try:
+            self._network()
+        except ModelsUnavailable as error:
+            return self.missing() or str(error)
+        return None
+
     def close(self) -> None:
         """Let the network go."""
         with self._turn:
-            self._network = None
-            self._gpu.empty_cache()
+            self._models.discard(self._key)
 
     @property
     def _subject(self) -> str:
         return f"The {self.kind} method '{self.name}'"
 
-    def _loaded(self) -> Draw:
-        started = time.perf_counter()
-        logger.info("Loading %s (%s)", self.name, self.model)
+    def _network(self) -> Draw:
+        return self._models.load(self._key, self._loaded).result()
+
+    def _loaded(self) -> LoadedModel[Draw]:
+        """On the cache's thread."""
         try:
-            with LOADING, self._gpu.memory_monitor(f"load {self.name}"):
-                network = self._load(self._source.folder(), self._gpu.torch_device, self._gpu.dtype)
+            with self._models.journal.entry(self.name, self.model) as entry:
+                place = self._source.folder()
+                reader = self._load(place, self._gpu.torch_device, self._gpu.dtype)
+                entry.size = memory_of(reader.networks)
         except WritingServiceError:
             raise
         except Exception as error:
@@ -137,10 +153,7 @@ class LearnedDetector:
             words = f"cannot be loaded from {self.model}: {_why_not_loaded(error)}"
             self._failure = (self._clock() + _told_for(error), words)
             raise ModelsUnavailable(f"{self._subject} {words}.") from error
-        milliseconds = 1000 * (time.perf_counter() - started)
-        logger.info("Loaded %s", self.name, extra={"time_ms": milliseconds})
-        self._network = network
-        return network
+        return LoadedModel(reader.draw, self.name, entry.size)
 
 
 def learned_methods(
@@ -150,6 +163,7 @@ def learned_methods(
     palette: Palette,
     hub: ModelHub | None = None,
     clock: Clock = time.monotonic,
+    models: ModelCache | None = None,
 ) -> tuple[LearnedDetector, ...]:
     """All learned methods, whether they can be used here or not.
 
@@ -158,7 +172,7 @@ def learned_methods(
     loads = (load_edges, load_depth, partial(load_parts, palette=palette))
     sources = detector_sources(settings, cache, hub)
     return tuple(
-        LearnedDetector(source, load, gpu, clock)
+        LearnedDetector(source, load, gpu, clock, models)
         for source, load in zip(sources, loads, strict=True)
     )
 

@@ -125,7 +125,8 @@ class PictureLoader(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """`models_loaded`, `loading` ("canny ControlNet 2/5" or None), `load_times_ms`.
+        """`models_loaded`; `loading` ("canny ControlNet 2/5" or None); by model `load_times_ms` and
+        `load_memory_mb`; `model_cache`.
 
         And the pipeline's own status; without a pipeline 0 and None.
         """

@@ -114,6 +114,8 @@ class FakeLoader:
             "models_loaded": bool(self.load_times_ms),
             "loading": None,
             "load_times_ms": dict(self.load_times_ms),
+            "load_memory_mb": dict.fromkeys(self.load_times_ms, 0.0),
+            "model_cache": None,
             **(self.pipeline.status() if self.load_times_ms else NOTHING_DRAWN),
         }
 

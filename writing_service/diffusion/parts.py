@@ -1,24 +1,37 @@
-"""What a pipeline is loaded from: its parts, and where each lies."""
+"""What a pipeline is loaded from: its parts, by the settings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from writing_service.config import ModelSettings
-from writing_service.diffusion.hub import INSTEAD_OF, HubModel, ModelHub, model_at
-from writing_service.diffusion.weights import FOLDERS, base_reasons, class_of, model_reasons
-from writing_service.errors import ModelsUnavailable
+from writing_service.config import LoRASettings, ModelSettings
+from writing_service.diffusion.hub import HubModel, model_at
+from writing_service.diffusion.weights import (
+    FOLDERS,
+    NETWORKS,
+    base_file_reasons,
+    base_reasons,
+    class_of,
+    file_reasons,
+    lora_reasons,
+    model_reasons,
+)
 from writing_service.types import ConditioningKind
 
 EMBEDDED = Path(__file__).parents[1] / "embedded" / "checkpoint"
 """The checkpoint that ships with the service."""
 
+LORA_FILE = "pytorch_lora_weights.safetensors"
+"""As diffusers names the weights of a LoRA."""
+
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to load: the base model, a VAE in place of its own, or a ControlNet.
+    """One thing to load: the base model, a VAE in place of its own, a ControlNet, or a LoRA.
 
-    `role` is base, vae, controlnet or union. `kinds` are the kinds of control image it reads.
+    `role` is base, vae, controlnet, union or lora. `kinds` are the kinds of control image it reads.
+    `model` leads to a folder or to a single file; `config` to the configuration of the latter, None where
+    it is to be looked for. `scale` is that of a LoRA.
     """
 
     role: str
@@ -28,12 +41,25 @@ class Part:
     variant: str | None = None
     kinds: tuple[ConditioningKind, ...] = ()
     without_vae: bool = False
+    config: Path | HubModel | None = None
+    scale: float = 1.0
 
-    def reasons(self, folder: Path) -> list[str]:
-        """Why it cannot be loaded from `folder`; empty when all looks well."""
+    def reasons(self, place: Path) -> list[str]:
+        """Why it cannot be loaded from `place`; empty when all looks well."""
+        if self.role == "lora":
+            return lora_reasons(place)
+        if place.is_file() or place.suffix == ".safetensors":
+            vae = not self.without_vae
+            return base_file_reasons(place, vae) if self.role == "base" else file_reasons(place)
         if self.role == "base":
-            return base_reasons(folder, self.variant, ["vae"] if self.without_vae else [])
-        return model_reasons(folder, self.variant) or self._wrong_class(folder)
+            return base_reasons(place, self.variant, ["vae"] if self.without_vae else [])
+        return model_reasons(place, self.variant) or self._wrong_class(place)
+
+    def networks(self, place: Path) -> list[Path]:
+        """The folders, or the file, of its weights."""
+        if self.role != "base" or place.is_file():
+            return [place]
+        return [place / name for name in NETWORKS if not (self.without_vae and name == "vae")]
 
     def _wrong_class(self, folder: Path) -> list[str]:
         found = class_of(folder)
@@ -49,6 +75,7 @@ def parts_of(settings: ModelSettings) -> tuple[Part, ...]:
     parts = [_base(settings)]
     if settings.vae:
         parts.append(_part(settings, "vae", "VAE", settings.vae))
+    parts += [_lora(lora, settings) for lora in settings.loras]
     if settings.controlnet_union:
         source, kinds = settings.controlnet_union, tuple(ConditioningKind)
         return (*parts, _part(settings, "union", "union ControlNet", source, kinds))
@@ -62,45 +89,28 @@ def controlnet_parts(
     return tuple(_controlnets(settings.model_copy(update={"controlnet_models": sources})))
 
 
-def base_part(settings: ModelSettings, source: str | None = None) -> Part:
-    """The base model, from `source` in place of the settings'."""
+def base_parts(settings: ModelSettings, source: str | None = None) -> tuple[Part, ...]:
+    """The base model, its VAE and LoRAs; from `source` in place of the settings'."""
     changed = {"base_model": source, "variant": None, "revision": None} if source else {}
-    return _base(settings.model_copy(update=changed))
-
-
-def obstacles(part: Part, hub: ModelHub) -> list[str]:
-    """Why the part cannot be loaded, as far as its files and the cache tell: no network."""
-    if isinstance(part.model, Path):
-        hint = _alternative(part.source)
-        return [f"{part.name} '{part.source}': {one}{hint}" for one in part.reasons(part.model)]
-    cached = hub.cached(part.model)
-    if cached and not part.reasons(cached):
-        return []
-    obstacle = hub.obstacle(part.model)
-    return [f"{part.name}: {obstacle}"] if obstacle else []
-
-
-def locate(part: Part, hub: ModelHub) -> Path:
-    """The part's folder, fetched if need be. Raises ModelsUnavailable with one sentence."""
-    folder = part.model if isinstance(part.model, Path) else _from_hub(part, part.model, hub)
-    if reasons := part.reasons(folder):
-        hint = _alternative(part.source)
-        message = f"The {part.name} '{part.source}' cannot be loaded: {reasons[0]}{hint}."
-        raise ModelsUnavailable(message)
-    return folder
-
-
-def _from_hub(part: Part, model: HubModel, hub: ModelHub) -> Path:
-    cached = hub.cached(model)
-    return cached if cached and not part.reasons(cached) else hub.fetch(model)
+    whole = parts_of(settings.model_copy(update=changed))
+    return tuple(part for part in whole if not part.kinds)
 
 
 def _base(settings: ModelSettings) -> Part:
     without = settings.vae is not None
     folders = tuple(name for name in FOLDERS if not (without and name == "vae"))
     model = _where(settings.base_model, settings, settings.revision, folders)
+    config = settings.base_config and model_at(settings.base_config, folders=FOLDERS)
+    if isinstance(config, HubModel):
+        config = HubModel(config.id, config.revision, folders=FOLDERS, weights=False)
     return Part(
-        "base", "base model", settings.base_model, model, settings.variant, without_vae=without
+        "base",
+        "base model",
+        settings.base_model,
+        model,
+        settings.variant,
+        without_vae=without,
+        config=config or None,
     )
 
 
@@ -126,6 +136,17 @@ def _controlnets(settings: ModelSettings) -> Iterable[Part]:
     ]
 
 
+def _lora(lora: LoRASettings, settings: ModelSettings) -> Part:
+    model = _where(lora.source, settings)
+    wanted = lora.weight_name or LORA_FILE
+    if isinstance(model, HubModel):
+        file = Path(model.file or wanted)
+        model = HubModel(model.id, model.revision, folders=(), file=str(file))
+    else:
+        file = model = model if model.suffix and not model.is_dir() else model / wanted
+    return Part("lora", f"LoRA {file.stem}", lora.source, model, scale=lora.scale)
+
+
 def _part(
     settings: ModelSettings,
     role: str,
@@ -149,8 +170,3 @@ def _where(
         base = _where(settings.base_model, settings)
         return (base if isinstance(base, Path) else Path(settings.base_model)) / source
     return model_at(source, revision, settings.variant, folders)
-
-
-def _alternative(source: str) -> str:
-    instead = INSTEAD_OF.get(source)
-    return f"; use '{instead}' instead" if instead else ""
