@@ -10,6 +10,7 @@
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-gpu  the full SDXL on a CUDA card, against diffusers' pipeline and the card's own rate
+# make bench-memory  the figures behind the GPU profiles, counted without a GPU
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
@@ -25,7 +26,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-embedded bench-engine bench-conditioning bench-encoding bench-gpu bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-memory bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -75,6 +76,9 @@ bench-encoding: $(RUNTIME)
 
 bench-gpu: $(RUNTIME)
 	$(BIN)/python -m benchmarks.gpu $(ARGS)
+
+bench-memory: $(RUNTIME)
+	$(BIN)/python -m benchmarks.memory
 
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes

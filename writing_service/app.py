@@ -43,7 +43,7 @@ def create_app(
 
     Raises ConfigurationError.
     """
-    gpu = gpu or GPUManager(settings.ai_generation.gpu)
+    gpu = gpu or GPUManager(settings.ai_generation.gpu, settings.ai_generation.models)
     models = _model_cache(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu, models)
     loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
@@ -69,7 +69,7 @@ def create_app(
 
 def create_generator(settings: Settings) -> AIImageGenerator:
     """The generator alone, for use without a server. Raises ConfigurationError."""
-    gpu = GPUManager(settings.ai_generation.gpu)
+    gpu = GPUManager(settings.ai_generation.gpu, settings.ai_generation.models)
     models = _model_cache(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu, models)
     loader = _model_loader(settings.ai_generation, gpu, models, detectors)

@@ -8,6 +8,7 @@ import torch
 
 from tests.diffusion.conftest import Loaders, gpu_settings, make_job, model_settings
 from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.profiles import COSTS
 
 
 async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> None:
@@ -22,21 +23,28 @@ async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> Non
     }
     base = await make_loader(model_settings(tiny)).load_stable_diffusion_xl()
 
-    took = GPUManager(gpu_settings(**asked)).optimize_pipeline(base)
+    manager = GPUManager(gpu_settings(**asked))
+    before = manager.get_diagnostics()["optimization_profile"]
+    took = manager.optimize_pipeline(base)
+    after = manager.get_diagnostics()["optimization_profile"]
 
-    assert took == {
-        "memory_efficient": False,
-        "channels_last": True,
-        "enable_attention_slicing": True,
-        "enable_vae_slicing": True,
-        "enable_vae_tiling": True,
-        "use_torch_compile": True,
-        # These need CUDA, and an installed xformers breaks the attention of a CPU.
-        "enable_cpu_offload": False,
-        "enable_sequential_cpu_offload": False,
-        "enable_xformers": False,
-        "use_cuda_graphs": False,
-    }
+    assert before["applied"] == {}
+    assert before["not_applied"]["channels_last"] == "the models are not loaded yet"
+    assert {name: after[name] for name in took} == took
+
+    applied = [
+        "channels_last",
+        "enable_attention_slicing",
+        "enable_vae_slicing",
+        "enable_vae_tiling",
+    ]
+    assert took["applied"] == {name: COSTS[name] for name in applied}
+    # An installed xformers breaks the attention of a CPU, so that it is never tried there.
+    needs_cuda = ["enable_cpu_offload", "enable_xformers", "use_torch_compile"]
+    off = ["memory_efficient", "enable_sequential_cpu_offload"]
+    assert set(took["not_applied"]) == {*needs_cuda, *off}
+    assert all("CUDA" in took["not_applied"][name] for name in needs_cuda)
+    assert all(took["not_applied"][name].startswith("off") for name in off)
     assert base.vae.use_slicing
     assert base.vae.use_tiling
     assert base.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)

@@ -1,29 +1,33 @@
 """What the pictures are drawn on: a CUDA device or the CPU, and in which number format."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from writing_service.diffusion.sensors import GIB, read_free_memory
 from writing_service.errors import ConfigurationError
-
-GIB = 1024**3
 
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """A device as it was found. Memory is in GiB, and None on the CPU.
+    """A device as it was found. Memory is in GiB; None is whatever nobody tells, as all of it on the CPU.
 
-    `uuid` is NVIDIA's, by which NVML knows the device whatever CUDA_VISIBLE_DEVICES renumbers.
+    `free_memory_gb` is of the start, before any model is loaded. `mig` is a slice of a card (multi-instance GPU):
+    name and memory are the slice's. `uuid` is NVIDIA's, by which NVML knows the device whatever
+    CUDA_VISIBLE_DEVICES renumbers.
     """
 
     kind: str
     name: str
     index: int = 0
     total_memory_gb: float | None = None
+    free_memory_gb: float | None = None
     compute_capability: tuple[int, int] | None = None
     multi_processor_count: int | None = None
     fast_bfloat16: bool = False
+    mig: bool = False
     uuid: str | None = None
 
     @property
@@ -32,19 +36,53 @@ class DeviceInfo:
         return f"cuda:{self.index}" if self.kind == "cuda" else "cpu"
 
 
-def detect_device(requested: str) -> DeviceInfo:
-    """`requested` is auto, cpu, cuda or cuda:N. Raises ConfigurationError for an absent one."""
-    if requested == "cpu" or (requested == "auto" and not torch.cuda.is_available()):
+def detect_devices() -> tuple[DeviceInfo, ...]:
+    """All CUDA devices that torch sees, in its order; none where there is no driver."""
+    if not torch.cuda.is_available():
+        return ()
+    found = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return tuple(describe_cuda(index, one) for index, one in enumerate(found))
+
+
+def choose_device(requested: str, found: Sequence[DeviceInfo]) -> DeviceInfo:
+    """`requested` is auto (the CUDA device with the most free memory, else the CPU), cpu, cuda or cuda:N.
+
+    Raises ConfigurationError for an absent one.
+    """
+    if requested == "cpu" or (requested == "auto" and not found):
         return _cpu()
+    if requested == "auto":
+        return max(found, key=lambda one: one.free_memory_gb or 0.0)
     index = int(requested.partition(":")[2] or 0)
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if index >= count:
-        found = f"only {count} CUDA device(s)" if count else "no CUDA device"
-        raise ConfigurationError(
-            f"Setting 'ai_generation.gpu.device' asks for {requested}, but torch finds {found}; "
-            "use auto or cpu, or install the driver and torch's CUDA build."
-        )
-    return _cuda(index)
+    for device in found:
+        if device.index == index:
+            return device
+    told = f"only {len(found)} CUDA device(s)" if found else "no CUDA device"
+    raise ConfigurationError(
+        f"Setting 'ai_generation.gpu.device' asks for {requested}, but torch finds {told}; "
+        "use auto or cpu, or install the driver and torch's CUDA build."
+    )
+
+
+def describe_cuda(index: int, properties: Any, nvml: Any = None) -> DeviceInfo:
+    """From torch's device properties, of which older builds lack some; NVML tells the free memory.
+
+    `nvml` None is pynvml. torch could tell it too, but would take half a GiB of each device that it asks.
+    """
+    uuid = getattr(properties, "uuid", None)
+    uuid = None if uuid is None else str(uuid)
+    return DeviceInfo(
+        kind="cuda",
+        name=properties.name,
+        index=index,
+        total_memory_gb=properties.total_memory / GIB,
+        free_memory_gb=read_free_memory(uuid, nvml),
+        compute_capability=(properties.major, properties.minor),
+        multi_processor_count=getattr(properties, "multi_processor_count", None),
+        fast_bfloat16=properties.major >= 8,
+        mig=" MIG " in properties.name,
+        uuid=uuid,
+    )
 
 
 def choose_dtype(requested: str, device: DeviceInfo) -> torch.dtype:
@@ -71,17 +109,3 @@ def _cpu_supports(feature: str) -> bool:
     # torch has no public question for this yet; without an answer, float32 is always right.
     ask = getattr(torch.cpu, f"_is_{feature}_supported", None)
     return bool(ask and ask())
-
-
-def _cuda(index: int) -> DeviceInfo:
-    found: Any = torch.cuda.get_device_properties(index)
-    return DeviceInfo(
-        kind="cuda",
-        name=found.name,
-        index=index,
-        total_memory_gb=found.total_memory / GIB,
-        compute_capability=(found.major, found.minor),
-        multi_processor_count=found.multi_processor_count,
-        fast_bfloat16=found.major >= 8,
-        uuid=str(found.uuid),
-    )

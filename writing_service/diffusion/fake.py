@@ -1,4 +1,4 @@
-"""A pipeline and a loader with the real ones' doors, for tests of what stands around them.
+"""A pipeline, a loader and a driver with the real ones' doors, for tests of what stands around them.
 
 No torch, no models: the picture is the control images blended over colours drawn from the job.
 """
@@ -6,7 +6,7 @@ No torch, no models: the picture is the control images blended over colours draw
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,62 @@ class FakeLoader:
     def close(self) -> None:
         """See PictureLoader."""
         self.pipeline.close()
+
+
+class FakeNVML:
+    """NVIDIA's management library on a machine of one's own making, to be given in place of pynvml."""
+
+    NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        """What the library raises for whatever it cannot tell."""
+
+    def __init__(self, devices: Mapping[str, Mapping[str, Any]] | None) -> None:
+        """By UUID: `free` (bytes), `gpu` (percent), `temperature`, `milliwatts`, each where it is told, and of a
+        slice its `card`. None: there is no driver."""
+        self._devices = devices
+        self.opened = 0
+
+    def nvmlInit(self) -> None:  # noqa: N802 (NVIDIA's names)
+        """Raises NVMLError without a driver."""
+        if self._devices is None:
+            raise self.NVMLError("Driver Not Loaded")
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        """Ends what nvmlInit began."""
+        self.opened -= 1
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
+        """Handles are the UUIDs."""
+        if not self._devices or uuid not in self._devices:
+            raise self.NVMLError("Not Found")
+        return uuid
+
+    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle: str) -> str:  # noqa: N802
+        """The card of a slice."""
+        return self._told(handle, "card")
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:  # noqa: N802
+        """With `free`."""
+        return SimpleNamespace(free=self._told(handle, "free"))
+
+    def nvmlDeviceGetUtilizationRates(self, handle: str) -> Any:  # noqa: N802
+        """With `gpu`."""
+        return SimpleNamespace(gpu=self._told(handle, "gpu"))
+
+    def nvmlDeviceGetTemperature(self, handle: str, _sensor: int) -> int:  # noqa: N802
+        """°C."""
+        return self._told(handle, "temperature")
+
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> int:  # noqa: N802
+        """Milliwatts."""
+        return self._told(handle, "milliwatts")
+
+    def _told(self, handle: str, what: str) -> Any:
+        if what not in (self._devices or {})[handle]:
+            raise self.NVMLError("Not Supported")
+        return (self._devices or {})[handle][what]
 
 
 def _pictures(job: GenerationJob) -> tuple[GeneratedImage, ...]:

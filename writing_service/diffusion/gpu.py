@@ -12,10 +12,22 @@ from typing import Any
 import psutil
 import torch
 
-from writing_service.config import GPUSettings
-from writing_service.diffusion.devices import GIB, DeviceInfo, choose_dtype, detect_device
-from writing_service.diffusion.profiles import OptimizationProfile, choose_profile
-from writing_service.diffusion.sensors import SensorReading, read_sensors
+from writing_service.config import GPUSettings, ModelSettings
+from writing_service.diffusion.advice import Situation, recommendations
+from writing_service.diffusion.devices import (
+    DeviceInfo,
+    choose_device,
+    choose_dtype,
+    detect_devices,
+)
+from writing_service.diffusion.footprint import footprint_of
+from writing_service.diffusion.profiles import (
+    COSTS,
+    OptimizationProfile,
+    choose_profile,
+    recommended_batch_size,
+)
+from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
 from writing_service.diffusion.tuning import Tuning, offload, tune
 
 __all__ = ["DeviceInfo", "GPUManager", "GPUMemory", "GPUStatus", "OptimizationProfile"]
@@ -24,9 +36,10 @@ logger = logging.getLogger(__name__)
 
 _REMEMBERED = 100
 _SHOWN = 10
-_REFERENCE_SIDE = 1024
-_NEARLY_FULL = 90.0
-_HOT = 85
+_MIB = 1024**2
+
+_OFF = "off: neither the profile nor a setting asks for it"
+_NOT_YET = "the models are not loaded yet"
 
 
 @dataclass(frozen=True)
@@ -60,13 +73,21 @@ class GPUManager:
     def __init__(
         self,
         settings: GPUSettings,
-        device: DeviceInfo | None = None,
-        sensors: Callable[[DeviceInfo], SensorReading] = read_sensors,
+        models: ModelSettings | None = None,
+        found: Sequence[DeviceInfo] | None = None,
+        sensors: Callable[[str | None], SensorReading] = read_sensors,
     ) -> None:
-        """`device` None: found as the settings ask. Raises ConfigurationError for an absent one."""
-        self.device = device or detect_device(settings.device)
+        """`models` are those that must fit (None: SDXL under four ControlNets).
+
+        `found` are the CUDA devices to choose from; None: all that torch sees. Raises ConfigurationError where the
+        settings ask for an absent one.
+        """
+        self._found = detect_devices() if found is None else tuple(found)
+        self.device = choose_device(settings.device, self._found)
         self.dtype = choose_dtype(settings.dtype, self.device)
-        self.optimization_profile = choose_profile(self.device, settings)
+        self._footprint = footprint_of(models, self.dtype.itemsize)
+        self.optimization_profile = choose_profile(self.device, settings, self._footprint)
+        self._models = models
         self._sensors = sensors
         self._tuning = Tuning()
         self._histories = threading.Lock()
@@ -80,8 +101,12 @@ class GPUManager:
 
     @property
     def gpu_info(self) -> dict[str, Any]:
-        """What the device is; does not change."""
-        return {**asdict(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+        """What the device is, and which `devices` there are to choose from; does not change."""
+        return {
+            **asdict(self.device),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "devices": [asdict(one) for one in self._found],
+        }
 
     def get_gpu_status(self) -> GPUStatus:
         """The present moment. A GPU that no longer answers is not available."""
@@ -92,31 +117,48 @@ class GPUManager:
         except RuntimeError as error:
             logger.warning("The GPU does not answer: %s", error)
             return GPUStatus(available=False, name=self.device.name)
-        return GPUStatus(True, self.device.name, memory, **asdict(self._sensors(self.device)))
+        return GPUStatus(True, self.device.name, memory, **asdict(self._sensors(self.device.uuid)))
 
     def get_memory_usage(self) -> dict[str, float | None]:
         """GiB: the device's (None without a GPU) and `process_gb`, this process's main memory."""
         memory = self._gpu_memory() if self.device.kind == "cuda" else GPUMemory()
         return {**asdict(memory), "process_gb": psutil.Process().memory_info().rss / GIB}
 
+    def memory_in_use_mb(self) -> float:
+        """MiB that torch's tensors hold on the GPU; without one, this process's main memory."""
+        if self.device.kind == "cuda":
+            return torch.cuda.memory_allocated(self.device.index) / _MIB
+        return psutil.Process().memory_info().rss / _MIB
+
     def get_recommended_batch_size(self, image_size: int) -> int:
-        """Pictures of `image_size` × `image_size` at a time, at least one."""
-        share = (_REFERENCE_SIDE / image_size) ** 2
-        return max(1, int(self.optimization_profile.max_batch_size * share))
+        """Guided pictures of `image_size` × `image_size` at a time, at least one."""
+        profile = self.optimization_profile
+        return recommended_batch_size(self.device, profile, self._footprint, image_size)
+
+    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off.
+
+        torch compiles the first for its own shape and the second for any; further ones are there for what it may
+        still single out.
+        """
+        if "use_torch_compile" not in self._tuning.applied:
+            return ()
+        most = self.get_recommended_batch_size(image_size)
+        return tuple(sorted({most, *(2**power for power in range(most.bit_length()))}))
 
     def optimize_pipeline(
         self, pipeline: Any, networks: Sequence[Any] = (), resident: Sequence[Any] = ()
-    ) -> dict[str, bool]:
-        """Tune a diffusers pipeline for the device and bring it there; say what took effect.
+    ) -> dict[str, dict[str, str]]:
+        """Tune a diffusers pipeline for the device and bring it there.
 
-        `networks` are further models that run beside its UNet; `resident` are small ones that stay
-        on the device even where the others wait in main memory.
+        Gives `applied` (what each option costs) and `not_applied` (why not), by option. `networks` are further models
+        that run beside its UNet; `resident` are small ones that stay on the device even where the others wait in
+        main memory.
         """
         profile = self.optimization_profile
         self._tuning = tune(pipeline, networks, resident, profile, self.torch_device)
         logger.info("Optimized for %s: %s", profile.name, ", ".join(self._tuning.applied))
-        names = [name for name in asdict(profile) if name not in ("name", "max_batch_size")]
-        return {name: name in self._tuning.applied for name in names}
+        return self._options()
 
     def offload_pipeline(self, pipeline: Any, networks: Sequence[Any] = ()) -> bool:
         """Let tuned models wait in main memory from now on; False where they do, or there is none."""
@@ -156,7 +198,11 @@ class GPUManager:
         profile = asdict(self.optimization_profile)
         return {
             "gpu_info": self.gpu_info,
-            "optimization_profile": {"name": profile.pop("name"), "settings": profile},
+            "optimization_profile": {
+                "name": profile.pop("name"),
+                "settings": profile,
+                **self._options(),
+            },
             "current_status": self.get_gpu_status().as_dict(),
             "memory_history": memory,
             "performance_history": performance,
@@ -164,23 +210,32 @@ class GPUManager:
         }
 
     def get_optimization_recommendations(self) -> list[str]:
-        """Sentences that a person can act on; none when all is well."""
-        if self.device.kind != "cuda":
-            return ["There is no GPU in use: keep to pipeline=embedded; SDXL takes minutes here."]
-        status, found = self.get_gpu_status(), list[str]()
-        if (status.memory.percent_used or 0) >= _NEARLY_FULL:
-            found.append(
-                "GPU memory is nearly full: set ai_generation.gpu.enable_cpu_offload=true "
-                "or a smaller ai_generation.gpu.max_batch_size."
+        """Sentences that each name the setting to change; none when all is well."""
+        status = self.get_gpu_status()
+        return recommendations(
+            Situation(
+                self.device,
+                self._found,
+                self.optimization_profile,
+                self._footprint,
+                self._models,
+                status.memory.percent_used,
+                status.temperature_celsius,
             )
-        if (status.temperature_celsius or 0) >= _HOT:
-            found.append(f"The GPU is at {status.temperature_celsius} °C: check its cooling.")
-        if self.optimization_profile.enable_sequential_cpu_offload:
-            found.append(
-                "Layers move to the GPU one by one, which is slow: pipeline=sdxl_union needs a "
-                "quarter of the ControlNets' memory."
-            )
-        return found
+        )
+
+    def _options(self) -> dict[str, dict[str, str]]:
+        """What took effect of the profile, and what did not. Before there is a pipeline, nothing has."""
+        applied = {name: COSTS[name] for name in self._tuning.applied}
+        asked = self.optimization_profile.options
+        missing = {name: on for name, on in asked.items() if name not in applied}
+        return {
+            "applied": applied,
+            "not_applied": {
+                name: self._tuning.refusals.get(name, _NOT_YET) if on else _OFF
+                for name, on in missing.items()
+            },
+        }
 
     def _gpu_memory(self) -> GPUMemory:
         free, total = torch.cuda.mem_get_info(self.device.index)

@@ -1,10 +1,15 @@
-"""A GPU's load, temperature and power, as NVIDIA's management library reads them."""
+"""A GPU's free memory, load, temperature and power, as NVIDIA's management library reads them.
 
-from collections.abc import Callable
+A device is known by its UUID: its index may mean another card there (CUDA_VISIBLE_DEVICES). Nothing here raises for
+a missing driver, device or sensor: what is not told is None.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from writing_service.diffusion.devices import DeviceInfo
+GIB = 1024**3
 
 
 @dataclass(frozen=True)
@@ -16,42 +21,62 @@ class SensorReading:
     power_usage_watts: float | None = None
 
 
-def read_sensors(device: DeviceInfo) -> SensorReading:
-    """Takes about a millisecond; never raises for a missing driver or sensor."""
-    if device.kind != "cuda":
-        return SensorReading()
-    import pynvml
+def read_sensors(uuid: str | None, nvml: Any = None) -> SensorReading:
+    """Takes about a millisecond. `nvml` None is pynvml.
 
+    A slice of a card (MIG) has no utilization of its own; temperature and power are the whole card's.
+    """
+    with _device(uuid, nvml) as (library, handle):
+        if handle is None:
+            return SensorReading()
+        card = _told(library, lambda: library.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle))
+        card = handle if card is None else card
+        sensor = library.NVML_TEMPERATURE_GPU
+        utilization = _told(library, lambda: library.nvmlDeviceGetUtilizationRates(handle).gpu)
+        temperature = _told(library, lambda: library.nvmlDeviceGetTemperature(card, sensor))
+        milliwatts = _told(library, lambda: library.nvmlDeviceGetPowerUsage(card))
+    watts = None if milliwatts is None else milliwatts / 1000
+    return SensorReading(utilization, temperature, watts)
+
+
+def read_free_memory(uuid: str | None, nvml: Any = None) -> float | None:
+    """GiB that no program holds. `nvml` None is pynvml."""
+    with _device(uuid, nvml) as (library, handle):
+        if handle is None:
+            return None
+        free = _told(library, lambda: library.nvmlDeviceGetMemoryInfo(handle).free)
+    return None if free is None else free / GIB
+
+
+@contextmanager
+def _device(uuid: str | None, nvml: Any) -> Generator[tuple[Any, Any]]:
+    """NVML, and the device's handle in it; None without a driver or such a device."""
+    if nvml is None:
+        import pynvml as nvml
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return SensorReading()
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        yield nvml, None
+        return
     try:
-        return _read(pynvml, device)
-    except pynvml.NVMLError:
-        return SensorReading()
+        yield nvml, _handle(nvml, uuid)
     finally:
-        pynvml.nvmlShutdown()
+        nvml.nvmlShutdown()
 
 
-def _read(nvml: Any, device: DeviceInfo) -> SensorReading:
-    handle = (
-        nvml.nvmlDeviceGetHandleByUUID(f"GPU-{device.uuid}")
-        if device.uuid
-        else nvml.nvmlDeviceGetHandleByIndex(device.index)
+def _handle(nvml: Any, uuid: str | None) -> Any:
+    if not uuid:
+        return None
+    # torch leaves out the prefix, which says whether it is a card or a slice of one.
+    names = (uuid,) if uuid.startswith(("GPU-", "MIG-")) else (f"GPU-{uuid}", f"MIG-{uuid}")
+    handles = (
+        _told(nvml, lambda name=name: nvml.nvmlDeviceGetHandleByUUID(name)) for name in names
     )
-    utilization = _told(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-    temperature = _told(
-        nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
-    )
-    milliwatts = _told(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-    return SensorReading(
-        utilization, temperature, None if milliwatts is None else milliwatts / 1000
-    )
+    return next((one for one in handles if one is not None), None)
 
 
 def _told(nvml: Any, ask: Callable[[], Any]) -> Any:
-    """One sensor's answer, None where there is none: some cards lack one but not the others."""
+    """One answer, None where there is none: some cards lack one sensor but not the others."""
     try:
         return ask()
     except nvml.NVMLError:

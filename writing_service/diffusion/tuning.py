@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,10 +19,11 @@ _Releases = tuple[Callable[[], None], ...]
 
 @dataclass(frozen=True)
 class Tuning:
-    """What took effect, and how to bring offloaded models back to main memory."""
+    """What took effect, why something that was asked for did not, and how to bring offloaded models back."""
 
     applied: tuple[str, ...] = ()
     releases: _Releases = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
     def release(self) -> None:
         """After each picture."""
@@ -59,7 +60,9 @@ def tune(
 ) -> Tuning:
     """Apply what the profile asks for and this machine can do; place everything on `device`."""
     models = _Models(pipeline, networks, resident, device)
-    applied = [name for name, apply in _STEPS.items() if getattr(profile, name) and apply(models)]
+    asked = [name for name in _STEPS if getattr(profile, name)]
+    refusals = {name: why for name in asked if (why := _STEPS[name](models))}
+    applied = [name for name in asked if name not in refusals]
     placed, releases = _place(models, profile)
     applied += placed
     if profile.use_torch_compile and not placed and _compile(models):
@@ -68,54 +71,71 @@ def tune(
         applied.append("use_cuda_graphs")
     if profile.memory_efficient and device.type == "cuda":
         applied.append("memory_efficient")
-    return Tuning(tuple(applied), releases)
+    missing = [name for name, on in profile.options.items() if on and name not in applied]
+    refusals |= {name: _why_not(name, device) for name in missing if name not in refusals}
+    return Tuning(tuple(applied), releases, refusals)
+
+
+def _why_not(option: str, device: torch.device) -> str:
+    """Of what is a matter of the device or of another option alone."""
+    if device.type != "cuda":
+        return "it needs a CUDA device"
+    if option == "use_torch_compile":
+        return "models that leave the device after their turn are not compiled"
+    return "enable_sequential_cpu_offload is on, which goes further"
 
 
 def offload(pipeline: Any, networks: Sequence[Any], device: torch.device, tuning: Tuning) -> Tuning:
     """Let models that are on the device wait in main memory from now on; what is so now."""
     placed, releases = _offload_models(_Models(pipeline, networks, (), device))
-    return Tuning((*tuning.applied, *placed), releases)
+    return replace(tuning, applied=(*tuning.applied, *placed), releases=releases)
 
 
-def _channels_last(models: _Models) -> bool:
+def _channels_last(models: _Models) -> None:
     for model in models.convolutional:
         model.to(memory_format=torch.channels_last)
-    return True
 
 
-def _attention_slicing(models: _Models) -> bool:
+def _attention_slicing(models: _Models) -> None:
     for model in models.denoisers:
         model.set_attention_slice("auto")
-    return True
 
 
-def _xformers(models: _Models) -> bool:
+def _xformers(models: _Models) -> str | None:
     # On a CPU an installed xformers breaks the attention, so it is never asked there.
-    if models.device.type != "cuda" or find_spec("xformers") is None:
-        logger.info("xformers is not used: it needs CUDA and its package")
-        return False
-    for model in models.denoisers:
-        model.enable_xformers_memory_efficient_attention()
-    return True
+    if models.device.type != "cuda":
+        return "it needs a CUDA device"
+    if find_spec("xformers") is None:
+        return "the package xformers is not installed (pip install 'writing-service[gpu]')"
+    try:
+        for model in models.denoisers:
+            # Tries its kernel on a small tensor first.
+            model.enable_xformers_memory_efficient_attention()
+    except Exception as error:
+        # Built for another torch or card it raises anything from ImportError to NotImplementedError.
+        for model in models.denoisers:
+            model.set_default_attn_processor()
+        logger.warning("xformers does not work here, torch's own attention is used: %s", error)
+        return f"xformers does not work here ({type(error).__name__}: {error})"
+    return None
 
 
-def _vae_slicing(models: _Models) -> bool:
+def _vae_slicing(models: _Models) -> None:
     models.pipeline.vae.enable_slicing()
-    return True
 
 
-def _vae_tiling(models: _Models) -> bool:
+def _vae_tiling(models: _Models) -> None:
     models.pipeline.vae.enable_tiling()
-    return True
 
 
-_STEPS: Mapping[str, Callable[[_Models], bool]] = {
+_STEPS: Mapping[str, Callable[[_Models], str | None]] = {
     "channels_last": _channels_last,
     "enable_attention_slicing": _attention_slicing,
     "enable_xformers": _xformers,
     "enable_vae_slicing": _vae_slicing,
     "enable_vae_tiling": _vae_tiling,
 }
+"""Each says why it did not work, None where it did."""
 
 
 def _place(models: _Models, profile: OptimizationProfile) -> tuple[list[str], _Releases]:
