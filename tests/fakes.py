@@ -4,24 +4,27 @@ from typing import Any
 
 from writing_service.app import assemble_generator, create_app
 from writing_service.config import Settings, load_settings
+from writing_service.diffusion.doors import GPUWatch
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.generator import AIImageGenerator
 
 
 def fake_generator(
-    pipeline: FakePipeline | None = None, *overrides: str, **loader: Any
+    pipeline: FakePipeline | None = None,
+    *overrides: str,
+    gpu: GPUWatch | None = None,
+    **loader: Any,
 ) -> tuple[AIImageGenerator, FakePipeline]:
     """A generator and the pipeline that it draws with."""
     pipeline = pipeline or FakePipeline()
     settings = load_settings(["ai_generation.gpu.device=cpu", *overrides]).ai_generation
-    generator = assemble_generator(
-        settings, FakeLoader(pipeline, **loader), GPUManager(settings.gpu)
-    )
+    gpu = gpu or GPUManager(settings.gpu)
+    generator = assemble_generator(settings, FakeLoader(pipeline, **loader), gpu)
     return generator, pipeline
 
 
-def fake_app(loader: FakeLoader | None = None, *overrides: str) -> Any:
+def fake_app(loader: FakeLoader | None = None, *overrides: str, gpu: GPUWatch | None = None) -> Any:
     """The whole app."""
     settings: Settings = load_settings(["ai_generation.gpu.device=cpu", *overrides])
-    return create_app(settings, loader or FakeLoader())
+    return create_app(settings, loader or FakeLoader(), gpu)

@@ -48,10 +48,14 @@ def test_the_version_is_printed(tmp_path: Path):
 def test_help_names_every_command(tmp_path: Path):
     done = run("--help", folder=tmp_path)
     assert done.returncode == 0
-    assert all(command in done.stdout for command in ("serve", "generate", "doctor"))
+    assert all(
+        command in done.stdout for command in ("serve", "generate", "warmup", "profile", "doctor")
+    )
 
 
-@pytest.mark.parametrize("command", [["serve"], ["generate", "学"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["generate", "学"], ["doctor"], ["warmup"], ["profile", "学"]]
+)
 def test_a_wrong_key_ends_any_command_with_one_sentence(command: list[str], tmp_path: Path):
     done = run(*command, "api.prot=1", folder=tmp_path)
     assert done.returncode == 2
@@ -66,6 +70,36 @@ def test_a_port_out_of_range_is_told_with_its_key_before_anything_is_loaded(tmp_
     assert done.stderr.startswith("Setting 'api.port' is wrong")
     assert done.stderr.count("\n") == 1
     assert time.monotonic() - started < 10
+
+
+def test_warm_up_without_models_tells_each_word_and_fails(tmp_path: Path):
+    done = run("warmup", NO_MODELS, "logging.level=ERROR", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("failed") == 5
+    assert "no/such" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_profile_shows_stages_and_ends_with_its_trace(tmp_path: Path):
+    small = [
+        "ai_generation.generation.width=128",
+        "ai_generation.generation.height=128",
+        "ai_generation.generation.render_at=requested",
+        "ai_generation.generation.num_inference_steps=2",
+    ]
+    done = run("profile", "学", *small, "-t", "study", "-o", "traces", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(one in done.stdout for one in ("denoise", "decode", "aten::", "Memory: peak"))
+    trace = Path(done.stdout.splitlines()[-1])
+    assert trace.parent == Path("traces")
+    assert (tmp_path / trace).stat().st_size > 1000
+
+
+def test_a_profile_without_a_place_for_its_trace_is_one_sentence(tmp_path: Path):
+    (tmp_path / "taken").write_text("")
+    done = run("profile", "学", "-o", "taken", "logging.level=ERROR", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "'taken' cannot be made: File exists.\n"
 
 
 def test_the_doctor_names_what_is_missing_and_fails(tmp_path: Path):

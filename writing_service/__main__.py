@@ -1,4 +1,4 @@
-"""The command line: serve, generate, doctor.
+"""The command line: serve, generate, warmup, profile, doctor.
 
 What is heavy is imported by the command that needs it, so that a mistyped key is told at once.
 """
@@ -8,10 +8,11 @@ import sys
 from collections.abc import Generator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 import uvicorn
+from rich.console import Console, RenderableType
 from tqdm import tqdm
 from tqdm.contrib import DummyTqdmFile
 
@@ -26,6 +27,7 @@ from writing_service.errors import (
     WritingServiceError,
 )
 from writing_service.observability.logs import close_logs, configure_logging
+from writing_service.tables import profile_tables, warmup_table
 from writing_service.types import ImageFormat, WritingRequest
 
 if TYPE_CHECKING:
@@ -126,6 +128,41 @@ def generate(
 
 
 @cli.command()
+def warmup(overrides: Overrides = None) -> None:
+    """Load the models and draw the warm-up words; fails where one cannot be drawn.
+
+    Fetches models that are not there yet and fills the compiler's cache, so that a service starts quicker afterwards.
+    A running service is warmed by POST /health/warmup.
+    """
+    with _failures_in_one_sentence():
+        settings = load_settings(overrides or ())
+        configure_logging(settings.logging, sys.stderr)
+        results = _warm_up(settings)
+    _show(warmup_table(results))
+    if not all(one["success"] for one in results.values()):
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
+def profile(
+    word: Annotated[str, typer.Argument(help="In any script.")],
+    overrides: Overrides = None,
+    translation: Annotated[str, typer.Option("--translation", "-t", help="What to show.")] = "",
+    style: Annotated[str, typer.Option("--style", "-s", help="A name, or free text.")] = "comic",
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the trace.")] = Path(
+        "profiles"
+    ),
+) -> None:
+    """Tell where one picture's time and memory go, and write a trace for chrome://tracing or ui.perfetto.dev."""
+    with _failures_in_one_sentence():
+        settings = load_settings(overrides or ())
+        configure_logging(settings.logging, sys.stderr)
+        found = _profile(settings, word, output, translation=translation, style=style)
+    _show(profile_tables(found))
+    typer.echo(found["trace"])
+
+
+@cli.command()
 def doctor(overrides: Overrides = None) -> None:
     """Tell what is installed and what is missing; fails where the service could not draw."""
     with _failures_in_one_sentence():
@@ -163,6 +200,34 @@ def _generate(settings: Settings, request: WritingRequest, output: Path) -> Path
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(encode_result(result, 0, image_format))
     return output
+
+
+def _warm_up(settings: Settings) -> dict[str, dict[str, Any]]:
+    from writing_service.app import create_warmer
+
+    generator, warmer = create_warmer(settings)
+    try:
+        return asyncio.run(warmer.warmup_models())
+    finally:
+        generator.close()
+
+
+def _profile(settings: Settings, word: str, folder: Path, **request: str) -> dict[str, Any]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _ended(f"'{folder}' cannot be made: {error.strerror}.", FAILED) from None
+    from writing_service.app import create_profiler
+
+    generator, profiler = create_profiler(settings, folder)
+    try:
+        return asyncio.run(profiler.profile_generation(word, seed=0, **request))
+    finally:
+        generator.close()
+
+
+def _show(tables: RenderableType) -> None:
+    Console().print(tables)
 
 
 def _refuse_misuse(word: str | None, words: Path | None, image_format: ImageFormat | None) -> None:

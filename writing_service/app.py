@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -22,8 +22,10 @@ from writing_service.diffusion.detectors import LearnedDetector, learned_methods
 from writing_service.diffusion.doors import GPUWatch, PictureLoader
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
+from writing_service.diffusion.tracing import TorchTracer
 from writing_service.encoding import EncodingPool
 from writing_service.generator import AIImageGenerator
+from writing_service.observability.profiler import AIProfiler
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.styles import StyleDefinitions
 from writing_service.rendering.fonts import FontLibrary
@@ -32,6 +34,7 @@ from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.settling import check_preset
 from writing_service.types import Size
+from writing_service.warmer import ModelWarmer
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +46,14 @@ def create_app(
 
     Raises ConfigurationError.
     """
-    gpu = gpu or GPUManager(settings.ai_generation.gpu, settings.ai_generation.models)
+    gpu = gpu or _device(settings)
     models = _model_cache(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu, models)
     loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
     generator = assemble_generator(settings.ai_generation, loader, gpu, detectors)
     encoding = EncodingPool()
+    warmer = ModelWarmer(generator, gpu)
+    at_start = settings.ai_generation.enabled and settings.ai_generation.warmup.at_start
     admission = Admission(settings.api, generator.statistics)
     started = time.monotonic()
     app = FastAPI(
@@ -58,18 +63,39 @@ def create_app(
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",
-        lifespan=_lifespan(generator, encoding, detectors, admission),
+        lifespan=_lifespan(generator, encoding, detectors, admission, warmer if at_start else None),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
     add_problem_handlers(app)
     app.include_router(writing_routes(generator, encoding, admission, started))
-    app.include_router(health_routes(generator, gpu, admission, started))
+    app.include_router(health_routes(generator, gpu, warmer, admission, started))
     return app
 
 
 def create_generator(settings: Settings) -> AIImageGenerator:
     """The generator alone, for use without a server. Raises ConfigurationError."""
-    gpu = GPUManager(settings.ai_generation.gpu, settings.ai_generation.models)
+    return _generator_on(settings, _device(settings))
+
+
+def create_warmer(settings: Settings) -> tuple[AIImageGenerator, ModelWarmer]:
+    """A generator, to be closed in the end, and what warms it. Raises ConfigurationError."""
+    gpu = _device(settings)
+    generator = _generator_on(settings, gpu)
+    return generator, ModelWarmer(generator, gpu)
+
+
+def create_profiler(settings: Settings, folder: Path) -> tuple[AIImageGenerator, AIProfiler]:
+    """A generator, to be closed in the end, and what looks into it. Raises ConfigurationError."""
+    gpu = _device(settings)
+    generator = _generator_on(settings, gpu)
+    return generator, AIProfiler(generator.generate_character_image, TorchTracer(gpu), folder)
+
+
+def _device(settings: Settings) -> GPUManager:
+    return GPUManager(settings.ai_generation.gpu, settings.ai_generation.models)
+
+
+def _generator_on(settings: Settings, gpu: GPUManager) -> AIImageGenerator:
     models = _model_cache(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu, models)
     loader = _model_loader(settings.ai_generation, gpu, models, detectors)
@@ -139,18 +165,36 @@ def assemble_generator(
     )
 
 
+@asynccontextmanager
+async def _warming(warmer: ModelWarmer | None) -> AsyncGenerator[None]:
+    """Beside the block; given up where the block ends first."""
+    if warmer is None:
+        yield
+        return
+    task = asyncio.create_task(warmer.warm_at_start())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 def _lifespan(
     generator: AIImageGenerator,
     encoding: EncodingPool,
     detectors: Sequence[LearnedDetector],
     admission: Admission,
+    warmer: ModelWarmer | None,
 ):
+    """With a `warmer`, the models warm up as soon as the service answers."""
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         for reason in await asyncio.to_thread(generator.check):
             logger.warning("Not ready: %s", reason)
-        logger.info("AI service started; models are loaded at the first request")
-        yield
+        when = "now" if warmer else "at the first request"
+        logger.info("AI service started; models are loaded %s", when)
+        async with _warming(warmer):
+            yield
         admission.close()
         await asyncio.to_thread(generator.close)
         await asyncio.to_thread(encoding.close)

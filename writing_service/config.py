@@ -201,6 +201,25 @@ class FontSettings(Slice):
     folder: str | None
 
 
+class WarmupSettings(Slice):
+    """Whether to draw the warm-up words at the start; the service is not ready before they are drawn."""
+
+    at_start: bool
+
+
+class MemoryLeakSettings(Slice):
+    """When growing memory is a leak: MiB more than at the baseline, and MiB that each generation adds.
+
+    The baseline is taken after `settle` generations, then memory is looked at after every `check_every`;
+    None: never.
+    """
+
+    check_every: Annotated[int, Field(ge=1)] | None
+    settle: Annotated[int, Field(ge=1)]
+    threshold_mb: Annotated[float, Field(gt=0)]
+    slope_mb: Annotated[float, Field(gt=0)]
+
+
 class CacheSettings(Slice):
     """Where downloaded models are kept (None: the libraries' own default), and how much of loaded ones.
 
@@ -227,6 +246,8 @@ class AIGenerationSettings(Slice):
     styles: dict[str, StyleSettings]
     fonts: FontSettings
     cache: CacheSettings
+    warmup: WarmupSettings
+    memory_leaks: MemoryLeakSettings
 
 
 class ApiSettings(Slice):

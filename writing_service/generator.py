@@ -14,6 +14,7 @@ from writing_service.conditioning.fan_out import ConditioningFanOut
 from writing_service.config import AIGenerationSettings
 from writing_service.diffusion.doors import GPUWatch, OnProgress, PictureLoader, PicturePipeline
 from writing_service.errors import ModelsUnavailable, WritingServiceError
+from writing_service.observability.leaks import MemoryLeakDetector
 from writing_service.observability.statistics import GenerationStatistics, StageClock
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import understand
@@ -72,6 +73,7 @@ class AIImageGenerator:
         self._styles = styles
         self._prompts = prompts
         self.statistics = GenerationStatistics()
+        self.leaks = MemoryLeakDetector(gpu.memory_in_use_mb, settings.memory_leaks)
 
     async def generate_character_image(
         self,
@@ -96,7 +98,7 @@ class AIImageGenerator:
             **generation_params,
         )
         clock = StageClock()
-        with self.statistics.counted(), _logged(request, clock):
+        with self.statistics.counted(), self.leaks.counted(), _logged(request, clock):
             self._refuse_if_off()
             settled = settle(request, self._settings, self._styles, self._fan_out)
             meaning = understand(request.translation, request.hint_writing)
@@ -136,6 +138,11 @@ class AIImageGenerator:
         return await self.generate_character_image(
             given.pop("word"), on_progress=on_progress, deadline=deadline, **given
         )
+
+    @property
+    def default_side(self) -> int:
+        """Pixels: the longer side of pictures whose size nobody asks for."""
+        return max(self._settings.generation.width, self._settings.generation.height)
 
     def check(self) -> list[str]:
         """Why a request would not be served now; empty when one would."""

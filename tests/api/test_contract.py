@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from tests.api.server import serving
 from tests.fakes import fake_app
-from writing_service.diffusion.fake import FakeLoader, FakePipeline
+from writing_service.diffusion.fake import FakeGPU, FakeLoader, FakePipeline
 from writing_service.errors import GenerationFailed
 
 JSON = "/api/writing/generate-writing-image"
@@ -314,6 +314,25 @@ def test_details_without_a_gpu(client: httpx.Client):
         "load_memory_mb",
         "model_cache",
     }
+
+
+def test_a_leak_shows_in_the_detailed_health_and_once_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+):
+    eager = [f"ai_generation.memory_leaks.{one}=1" for one in ("check_every", "settle")]
+    gpu = FakeGPU()
+    with serving(fake_app(None, *eager, gpu=gpu)) as client:
+
+        def leak() -> dict[str, object]:
+            return client.get("/health/detailed").json()["service_status"]["memory_leak"]
+
+        assert leak()["baseline_memory_mb"] is None
+        for _ in range(10):
+            client.post(JSON, json=small())
+            gpu.memory_mb += 50
+        assert leak()["leak_detected"] is True
+        assert leak()["slope_mb_per_generation"] == 50
+    assert caplog.text.count("Memory keeps growing") == 1
 
 
 def test_the_status_counts(client: httpx.Client):

@@ -8,6 +8,7 @@ import torch
 
 from tests.diffusion.conftest import Loaders, gpu_settings, make_job, model_settings
 from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.tracing import TorchTracer
 from writing_service.errors import ConfigurationError, GenerationFailed
 from writing_service.types import Size
 
@@ -88,6 +89,28 @@ def test_status_of_a_gpu() -> None:
     assert 0 < (status.temperature_celsius or 0) < 110
     assert (status.power_usage_watts or 0) > 1
     assert manager.gpu_info["total_memory_gb"] > 1
+
+
+async def test_what_is_compiled_is_told(tiny: Path, make_loader: Loaders) -> None:
+    manager = GPUManager(gpu_settings(device="cuda", use_torch_compile=True, max_batch_size=4))
+    base = await make_loader(model_settings(tiny)).load_stable_diffusion_xl()
+
+    manager.optimize_pipeline(base)
+
+    assert manager.compiled_batch_sizes(1024) == (1, 2, 4)
+
+
+def test_tracing_tells_the_gpus_memory(tmp_path: Path) -> None:
+    manager = GPUManager(gpu_settings(device="cuda"))
+    tracer = TorchTracer(manager)
+    with tracer.measured() as memory:
+        _ = torch.zeros(64 * 2**20, device=manager.torch_device)
+    with tracer.traced(tmp_path / "trace.json") as operations:
+        torch.zeros(2**20, device=manager.torch_device).sin()
+
+    assert memory.peak_mb - memory.used_mb >= 255
+    assert operations.longest
+    assert (tmp_path / "trace.json").stat().st_size > 0
 
 
 def test_device_beyond_the_last_is_refused() -> None:

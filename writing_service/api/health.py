@@ -17,7 +17,11 @@ from writing_service.warmer import ModelWarmer
 
 
 def health_routes(
-    generator: AIImageGenerator, gpu: GPUWatch, admission: Admission, started: float
+    generator: AIImageGenerator,
+    gpu: GPUWatch,
+    warmer: ModelWarmer,
+    admission: Admission,
+    started: float,
 ) -> APIRouter:
     """`started` is `time.monotonic()` of the service's start."""
     router = APIRouter(prefix="/health", tags=["health"])
@@ -31,9 +35,10 @@ def health_routes(
         }
 
     async def reasons() -> list[str]:
-        draining = ["the service is shutting down"] if admission.draining else []
+        busy = ["the service is shutting down"] if admission.draining else []
+        busy += ["the service is warming up"] if warmer.at_work else []
         # Looks at files: not on the event loop.
-        return draining + await asyncio.to_thread(generator.check)
+        return busy + await asyncio.to_thread(generator.check)
 
     @router.get("", summary="Alive; looks at nothing")
     async def health() -> Response:
@@ -53,6 +58,7 @@ def health_routes(
             "status": "not_ready" if found else "ready",
             "reasons": found,
             "ai_status": generator.get_status(),
+            "memory_leak": generator.leaks.check_for_leaks(),
         }
         return JSONResponse(
             {
@@ -67,7 +73,7 @@ def health_routes(
     @router.post("/warmup", summary="Draw the warm-up words")
     async def warmup() -> Response:
         async with admission.admitted():
-            words = await ModelWarmer(generator, gpu).warmup_models()
+            words = await warmer.warmup_models()
         success = all(word["success"] for word in words.values())
         return JSONResponse({"success": success, "results": words})
 

@@ -144,6 +144,14 @@ class GPUWatch(Protocol):
         """`total_gb`, `used_gb`, `percent_used` of the GPU (None without one), `process_gb`."""
         ...
 
+    def memory_in_use_mb(self) -> float:
+        """MiB that the models and pictures hold on the GPU; without one, this process's main memory."""
+        ...
+
+    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off."""
+        ...
+
     def get_diagnostics(self) -> dict[str, Any]:
         """Ready for JSON; `current_status` is the contract's `gpu_status`."""
         ...

@@ -124,6 +124,32 @@ class FakeLoader:
         self.pipeline.close()
 
 
+class FakeGPU:
+    """A device without anything inside; `memory_mb` is what is said to be in use."""
+
+    def __init__(self, batch_sizes: tuple[int, ...] = ()) -> None:
+        """`batch_sizes` are those that the compiler is said to wait for."""
+        self.memory_mb = 1000.0
+        self._batch_sizes = batch_sizes
+
+    def get_memory_usage(self) -> Mapping[str, float | None]:
+        """See GPUWatch."""
+        nothing = dict.fromkeys(("total_gb", "used_gb", "percent_used"))
+        return {**nothing, "process_gb": self.memory_mb / 1024}
+
+    def memory_in_use_mb(self) -> float:
+        """See GPUWatch."""
+        return self.memory_mb
+
+    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+        """See GPUWatch."""
+        return self._batch_sizes
+
+    def get_diagnostics(self) -> dict[str, Any]:
+        """See GPUWatch."""
+        return {"current_status": {"available": False}}
+
+
 class FakeNVML:
     """NVIDIA's management library on a machine of one's own making, to be given in place of pynvml."""
 

@@ -25,6 +25,7 @@ from writing_service.diffusion.profiles import (
     COSTS,
     OptimizationProfile,
     choose_profile,
+    compiled_sizes,
     recommended_batch_size,
 )
 from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
@@ -136,15 +137,10 @@ class GPUManager:
         return recommended_batch_size(self.device, profile, self._footprint, image_size)
 
     def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
-        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off.
-
-        torch compiles the first for its own shape and the second for any; further ones are there for what it may
-        still single out.
-        """
+        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off."""
         if "use_torch_compile" not in self._tuning.applied:
             return ()
-        most = self.get_recommended_batch_size(image_size)
-        return tuple(sorted({most, *(2**power for power in range(most.bit_length()))}))
+        return compiled_sizes(self.get_recommended_batch_size(image_size))
 
     def optimize_pipeline(
         self, pipeline: Any, networks: Sequence[Any] = (), resident: Sequence[Any] = ()

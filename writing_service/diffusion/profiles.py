@@ -129,6 +129,15 @@ def recommended_batch_size(
     return max(1, int(min(most, left / (each * share))))
 
 
+def compiled_sizes(largest: int) -> tuple[int, ...]:
+    """Batches of 1, 2, 4, ... and the largest.
+
+    torch compiles the first batch for its own shape and the second for any; the further ones are there for what it
+    may still single out.
+    """
+    return tuple(sorted({largest, *(2**power for power in range(largest.bit_length()))}))
+
+
 def _tier(device: DeviceInfo) -> OptimizationProfile:
     """By the smaller of what the device has and what others leave of it."""
     if device.kind == "cpu":
