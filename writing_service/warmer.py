@@ -19,7 +19,7 @@ WORDS = ("测", "试", "验", "学", "习")
 class ModelWarmer:
     """Draws `WORDS` as any request would; the first of them loads the models.
 
-    Then each batch size for which torch's compiler must run. `at_work` tells whether the warming at the service's
+    Then each batch size that is compiled or recorded beforehand. `at_work` tells whether the warming at the service's
     start is still under way.
     """
 
@@ -34,7 +34,7 @@ class ModelWarmer:
         In place of the last, of a failure, `error`.
         """
         words = {word: await self._warm(word, seed) for seed, word in enumerate(WORDS)}
-        batches = self._gpu.compiled_batch_sizes(self._generator.default_side)
+        batches = self._gpu.fixed_batch_sizes(self._generator.default_side)
         return words | {f"batch of {size}": await self._warm(WORDS[0], 0, size) for size in batches}
 
     async def warm_at_start(self) -> None:

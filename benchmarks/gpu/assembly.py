@@ -1,7 +1,7 @@
 """Our engine around the networks that are measured, and the jobs that it is given."""
 
 import asyncio
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from writing_service.diffusion.controls import controls_of
 from writing_service.diffusion.denoising import Denoiser
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
+from writing_service.diffusion.profiles import FOR_FIXED_SIZES
 from writing_service.diffusion.recording import Recorder
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob, Size
 
@@ -33,7 +34,7 @@ class Engine:
     base: Any
     denoiser: Denoiser
     pipeline: MultiControlNetPipeline
-    applied: Mapping[str, bool]
+    applied: Collection[str]
     """What of the profile took effect."""
     runner: asyncio.Runner
 
@@ -73,9 +74,9 @@ def assembled(
     if tweak is not None:
         tweak(base, networks)
     controls = controls_of(networks)
-    applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)
-    sizes = BatchSizes(fixed=applied["use_torch_compile"] or applied["use_cuda_graphs"])
-    recorder = Recorder() if applied["use_cuda_graphs"] else None
+    applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)["applied"]
+    sizes = BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys()))
+    recorder = Recorder() if "use_cuda_graphs" in applied else None
     denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes, recorder=recorder)
     for side in (sides or (bench.options.side,)) if sizes.fixed else ():
         compiling = bench.seconds(partial(denoiser.compile, Size(side, side), ROWS * most))

@@ -16,8 +16,9 @@ import torch
 
 from benchmarks.gpu.options import Options
 from writing_service.config import GPUSettings
-from writing_service.diffusion.devices import GIB, detect_device
+from writing_service.diffusion.devices import choose_device, detect_devices
 from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.sensors import GIB
 
 PATIENCE_SECONDS = 25.0
 """After so long, what takes long is not repeated any more."""
@@ -34,7 +35,8 @@ class Bench:
 
     def __init__(self, options: Options, clock: Callable[[], float] = time.monotonic) -> None:
         self.options = options
-        self.device = torch.device(detect_device(options.device).torch_name)
+        self._found = choose_device(options.device, detect_devices())
+        self.device = torch.device(self._found.torch_name)
         self._clock = clock
         self._end = clock() + options.seconds
         self._part = ""
@@ -135,7 +137,7 @@ class Bench:
 
     def _told_of_run(self) -> dict[str, Any]:
         options = {key: str(value) for key, value in asdict(self.options).items()}
-        device = asdict(detect_device(self.options.device))
+        device = asdict(self._found)
         return {
             "at": time.strftime("%Y-%m-%d %H:%M:%S"),
             "device": {key: one for key, one in device.items() if key != "uuid"},

@@ -11,8 +11,10 @@ import torch
 
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench
-from writing_service.diffusion.devices import GIB
-from writing_service.diffusion.profiles import BY_MEMORY, OptimizationProfile
+from writing_service.diffusion.devices import DeviceInfo
+from writing_service.diffusion.footprint import footprint_of
+from writing_service.diffusion.profiles import BY_MEMORY, OptimizationProfile, fitted
+from writing_service.diffusion.sensors import GIB
 from writing_service.errors import GenerationFailed
 
 STEPS = 2
@@ -29,9 +31,12 @@ LADDER = (1.1, 0.6, 0.3, 0.15, 0.05, -0.5)
 def profiles(bench: Bench) -> None:
     """Each with no more memory than the smallest card that it is chosen for."""
     bench.require_gpu("this part")
-    for least_gb, profile in BY_MEMORY:
+    for least_gb, _ in BY_MEMORY:
         before = bench.held_gib or 0.0
-        _profile(bench, float(least_gb or LEAST_CARD_GIB), profile)
+        card_gib = float(least_gb or LEAST_CARD_GIB)
+        card = DeviceInfo("cuda", f"{card_gib:.0f} GB", total_memory_gb=card_gib)
+        profile = fitted(card, footprint_of(None))
+        _profile(bench, card_gib, profile)
         _collect()
         after = (bench.held_gib or 0.0) - before
         bench.row(f"{profile.name}: held after it is gone", gib=after)

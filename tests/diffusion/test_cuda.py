@@ -97,7 +97,7 @@ async def test_what_is_compiled_is_told(tiny: Path, make_loader: Loaders) -> Non
 
     manager.optimize_pipeline(base)
 
-    assert manager.compiled_batch_sizes(1024) == (1, 2, 4)
+    assert manager.fixed_batch_sizes(1024) == (1, 2, 3, 4)
 
 
 def test_tracing_tells_the_gpus_memory(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from writing_service.diffusion.devices import choose_dtype, describe_cuda
 from writing_service.diffusion.fake import FakeNVML
 from writing_service.diffusion.footprint import footprint_of
 from writing_service.diffusion.gpu import DeviceInfo, GPUManager
-from writing_service.diffusion.profiles import COSTS, OptimizationProfile, compiled_sizes
+from writing_service.diffusion.profiles import COSTS, OptimizationProfile
 from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
 from writing_service.errors import ConfigurationError
 
@@ -225,15 +225,8 @@ def test_a_recommended_batch_is_one_that_fits_whatever_the_settings_say() -> Non
     assert manager.get_recommended_batch_size(8192) == 1
 
 
-@pytest.mark.parametrize(
-    ("largest", "sizes"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8))]
-)
-def test_batches_that_are_compiled(largest: int, sizes: tuple[int, ...]) -> None:
-    assert compiled_sizes(largest) == sizes
-
-
 def test_nothing_is_compiled_before_a_pipeline_is_tuned() -> None:
-    assert manager_on(gpu_of(79.2)).compiled_batch_sizes(1024) == ()
+    assert manager_on(gpu_of(79.2)).fixed_batch_sizes(1024) == ()
 
 
 A100 = SimpleNamespace(

@@ -19,7 +19,6 @@ async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> Non
         "enable_vae_tiling": True,
         "enable_cpu_offload": True,
         "enable_xformers": True,
-        "use_torch_compile": True,
     }
     base = await make_loader(model_settings(tiny)).load_stable_diffusion_xl()
 
@@ -40,14 +39,32 @@ async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> Non
     ]
     assert took["applied"] == {name: COSTS[name] for name in applied}
     # An installed xformers breaks the attention of a CPU, so that it is never tried there.
-    needs_cuda = ["enable_cpu_offload", "enable_xformers", "use_torch_compile"]
-    off = ["memory_efficient", "enable_sequential_cpu_offload"]
+    needs_cuda = ["enable_cpu_offload", "enable_xformers"]
+    off = [
+        "memory_efficient",
+        "enable_sequential_cpu_offload",
+        "use_torch_compile",
+        "use_cuda_graphs",
+    ]
     assert set(took["not_applied"]) == {*needs_cuda, *off}
     assert all("CUDA" in took["not_applied"][name] for name in needs_cuda)
     assert all(took["not_applied"][name].startswith("off") for name in off)
+    assert manager.fixed_batch_sizes(512) == ()
     assert base.vae.use_slicing
     assert base.vae.use_tiling
     assert base.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, as it loads
+async def test_batches_that_are_compiled_are_told(tiny: Path, make_loader: Loaders) -> None:
+    base = await make_loader(model_settings(tiny)).load_stable_diffusion_xl()
+    manager = GPUManager(gpu_settings(use_torch_compile=True))
+
+    assert "use_torch_compile" in manager.optimize_pipeline(base)["applied"]
+    # Of rows 1, 2, 4, 6, 8: those that are whole guided pictures.
+    assert manager.fixed_batch_sizes(1024) == (1,)
+    assert manager.fixed_batch_sizes(512) == (1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(

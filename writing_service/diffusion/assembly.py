@@ -21,6 +21,7 @@ from writing_service.diffusion.locating import Located, locate, repair
 from writing_service.diffusion.parts import Part, parts_of
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.diffusion.reading import add_lora, networks_of, read_base, read_network
+from writing_service.diffusion.profiles import FOR_FIXED_SIZES
 from writing_service.diffusion.recording import Recorder
 from writing_service.diffusion.schedulers import with_scheduler
 from writing_service.errors import ModelsUnavailable, WritingServiceError
@@ -124,18 +125,18 @@ class PipelineAssembly:
         for kind, network in networks.items():
             _refuse_misfit(kind, network, base)
         controls = controls_of(networks)
-        applied = self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
-        compiled, recorded = applied["use_torch_compile"], applied["use_cuda_graphs"]
+        tuned = self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
+        applied = tuned["applied"]
         denoiser = Denoiser(
             base,
             controls,
             self._gpu.torch_device,
             self._gpu.dtype,
             self._drawing.sizes(settings),
-            BatchSizes(fixed=compiled or recorded),
-            Recorder() if recorded else None,
+            BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys())),
+            Recorder() if "use_cuda_graphs" in applied else None,
         )
-        if compiled:
+        if "use_torch_compile" in applied:
             self._compile(denoiser)
         sources = {kind: one.source for one in parts_of(settings) for kind in one.kinds}
         return MultiControlNetPipeline(

@@ -148,8 +148,8 @@ class GPUWatch(Protocol):
         """MiB that the models and pictures hold on the GPU; without one, this process's main memory."""
         ...
 
-    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
-        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off."""
+    def fixed_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+        """Guided pictures of `image_size`² in each batch that is compiled or recorded; none where nothing is."""
         ...
 
     def get_diagnostics(self) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class FakeGPU:
         """See GPUWatch."""
         return self.memory_mb
 
-    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+    def fixed_batch_sizes(self, image_size: int) -> tuple[int, ...]:
         """See GPUWatch."""
         return self._batch_sizes
 

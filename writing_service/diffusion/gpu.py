@@ -14,6 +14,8 @@ import torch
 
 from writing_service.config import GPUSettings, ModelSettings
 from writing_service.diffusion.advice import Situation, recommendations
+from writing_service.diffusion.batching import ROWS
+from writing_service.diffusion.compiling import BatchSizes
 from writing_service.diffusion.devices import (
     DeviceInfo,
     choose_device,
@@ -23,9 +25,9 @@ from writing_service.diffusion.devices import (
 from writing_service.diffusion.footprint import footprint_of
 from writing_service.diffusion.profiles import (
     COSTS,
+    FOR_FIXED_SIZES,
     OptimizationProfile,
     choose_profile,
-    compiled_sizes,
     recommended_batch_size,
 )
 from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
@@ -136,11 +138,11 @@ class GPUManager:
         profile = self.optimization_profile
         return recommended_batch_size(self.device, profile, self._footprint, image_size)
 
-    def compiled_batch_sizes(self, image_size: int) -> tuple[int, ...]:
-        """Numbers of pictures of `image_size` × `image_size` for which the compiler must run; none where it is off."""
-        if "use_torch_compile" not in self._tuning.applied:
-            return ()
-        return compiled_sizes(self.get_recommended_batch_size(image_size))
+    def fixed_batch_sizes(self, image_size: int) -> tuple[int, ...]:
+        """Guided pictures of `image_size`² in each batch that is compiled or recorded; none where nothing is."""
+        sizes = BatchSizes(fixed=bool(FOR_FIXED_SIZES & {*self._tuning.applied}))
+        most = ROWS * self.get_recommended_batch_size(image_size)
+        return tuple(rows // ROWS for rows in sizes.up_to(most) if rows % ROWS == 0)
 
     def optimize_pipeline(
         self, pipeline: Any, networks: Sequence[Any] = (), resident: Sequence[Any] = ()

@@ -56,11 +56,14 @@ COSTS: Mapping[str, str] = MappingProxyType(
         "enable_sequential_cpu_offload": "each step moves every layer over the bus: many times slower",
         "enable_xformers": "a package more; no faster than torch's fused attention on present cards",
         "channels_last": "nothing in memory; a conversion when the models load",
-        "use_torch_compile": "the first picture of each batch size waits for the compiler, seconds to a minute",
+        "use_torch_compile": "loading takes longer, by seconds to minutes; batches are filled up to fixed sizes",
         "use_cuda_graphs": "the first batch of each form waits for its recording, which keeps memory of its own",
     }
 )
 """What each option costs, one line each."""
+
+FOR_FIXED_SIZES = {"use_torch_compile", "use_cuda_graphs"}
+"""Options under which batches come in fixed sizes only."""
 
 CPU = OptimizationProfile("cpu")
 _QUICKEST = {"use_torch_compile": True, "use_cuda_graphs": True}
@@ -127,15 +130,6 @@ def recommended_batch_size(
     # Slices are decoded one by one, so that only the steps bound how many share them.
     each = footprint.denoised if profile.enable_vae_slicing else footprint.picture
     return max(1, int(min(most, left / (each * share))))
-
-
-def compiled_sizes(largest: int) -> tuple[int, ...]:
-    """Batches of 1, 2, 4, ... and the largest.
-
-    torch compiles the first batch for its own shape and the second for any; the further ones are there for what it
-    may still single out.
-    """
-    return tuple(sorted({largest, *(2**power for power in range(largest.bit_length()))}))
 
 
 def _tier(device: DeviceInfo) -> OptimizationProfile:

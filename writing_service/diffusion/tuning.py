@@ -10,7 +10,7 @@ import accelerate
 import torch
 
 from writing_service.diffusion.compiling import compile_blocks
-from writing_service.diffusion.profiles import OptimizationProfile
+from writing_service.diffusion.profiles import FOR_FIXED_SIZES, OptimizationProfile
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +80,8 @@ def _why_not(option: str, device: torch.device) -> str:
     """Of what is a matter of the device or of another option alone."""
     if device.type != "cuda":
         return "it needs a CUDA device"
-    if option == "use_torch_compile":
-        return "models that leave the device after their turn are not compiled"
+    if option in FOR_FIXED_SIZES:
+        return "models that leave the device after their turn are neither compiled nor recorded"
     return "enable_sequential_cpu_offload is on, which goes further"
 
 
