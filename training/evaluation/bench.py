@@ -13,7 +13,7 @@ from training.art import paint
 from training.evaluation.gallery import Picture, fitted, save_sheet
 from training.evaluation.held_out import HELD_OUT, HeldOut
 from training.evaluation.judge import SIDE, Judge
-from training.evaluation.reading import Readers
+from training.evaluation.readers import Readers
 from writing_service.generator import AIImageGenerator
 from writing_service.types import AIGenerationResult, RenderedWord, Scene, WritingRequest
 

@@ -103,6 +103,11 @@ def language_code(language: str) -> str | None:
     return asked
 
 
+def scripts_of(language: str) -> Sequence[str]:
+    """Unicode names of the scripts that an ISO 639 language is written in, the usual one first; none if unknown."""
+    return _table().scripts.get(language.split("-")[0], ())
+
+
 @lru_cache(maxsize=1)
 def _table() -> _Table:
     raw = json.loads(TABLE.read_bytes())
