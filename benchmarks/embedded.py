@@ -26,7 +26,7 @@ REPEATS = 3
 
 async def main() -> None:
     """One line a size."""
-    settings = load_settings()
+    settings = load_settings(["ai_generation.legibility.min_score=0"])
     gpu = GPUManager(settings.ai_generation.gpu)
     models, cache = settings.ai_generation.models, settings.ai_generation.cache
     loader = ModelLoader(models, gpu, cache, render_at="requested")

@@ -1,4 +1,4 @@
-"""The service around the shipped fake pipeline."""
+"""The service around the shipped fake pipeline. Its pictures may be as hard to read as they like."""
 
 from typing import Any
 
@@ -9,6 +9,8 @@ from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.generator import AIImageGenerator
 
+_OVERRIDES = ("ai_generation.gpu.device=cpu", "ai_generation.legibility.min_score=0")
+
 
 def fake_generator(
     pipeline: FakePipeline | None = None,
@@ -18,7 +20,7 @@ def fake_generator(
 ) -> tuple[AIImageGenerator, FakePipeline]:
     """A generator and the pipeline that it draws with."""
     pipeline = pipeline or FakePipeline()
-    settings = load_settings(["ai_generation.gpu.device=cpu", *overrides]).ai_generation
+    settings = load_settings([*_OVERRIDES, *overrides]).ai_generation
     gpu = gpu or GPUManager(settings.gpu)
     generator = assemble_generator(settings, FakeLoader(pipeline, **loader), gpu)
     return generator, pipeline
@@ -26,5 +28,5 @@ def fake_generator(
 
 def fake_app(loader: FakeLoader | None = None, *overrides: str, gpu: GPUWatch | None = None) -> Any:
     """The whole app."""
-    settings: Settings = load_settings(["ai_generation.gpu.device=cpu", *overrides])
+    settings: Settings = load_settings([*_OVERRIDES, *overrides])
     return create_app(settings, loader or FakeLoader(), gpu)

@@ -38,6 +38,7 @@ async def test_a_word_becomes_a_picture_with_everything_it_was_made_from():
         "queue",
         "denoise",
         "decode",
+        "legibility",
     }
     assert told["pictogram_used"]["name"] == "books"
     assert result.warnings == ()

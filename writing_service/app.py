@@ -25,6 +25,7 @@ from writing_service.diffusion.loader import ModelLoader
 from writing_service.diffusion.tracing import TorchTracer
 from writing_service.encoding import EncodingPool
 from writing_service.generator import AIImageGenerator
+from writing_service.legibility.gate import LegibilityGate
 from writing_service.observability.profiler import AIProfiler
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.styles import StyleDefinitions
@@ -162,6 +163,7 @@ def assemble_generator(
         fan_out,
         styles,
         PromptBuilder(styles, settings.prompt.max_prompt_length),
+        LegibilityGate(settings.legibility),
     )
 
 

@@ -48,7 +48,8 @@ LARGEST_SIDE = 2048
 Side = Annotated[int, Field(ge=100, le=LARGEST_SIDE)]
 Steps = Annotated[int, Field(ge=1, le=150)]
 Guidance = Annotated[float, Field(ge=0, le=30)]
-Weight = Annotated[float, Field(ge=0, le=2)]
+LARGEST_WEIGHT = 2.0
+Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]
 Number = Annotated[float, AfterValidator(_whole_if_possible)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 WindowFractions = Annotated[tuple[Fraction, Fraction], AfterValidator(_window)]
@@ -177,6 +178,19 @@ class CompositionSettings(Slice):
     pictogram: bool
 
 
+class LegibilitySettings(Slice):
+    """How well the word must stand out of its picture; see `legibility/score.py`.
+
+    A picture that scores below `min_score` is drawn again, `max_attempts` times in all at most, with its control
+    weights multiplied by `weight_factor` each time. 0 lets every picture pass. `ocr` lets programs read it too.
+    """
+
+    min_score: Annotated[float, Field(ge=0, le=1)]
+    max_attempts: Annotated[int, Field(ge=1, le=8)]
+    weight_factor: Annotated[float, Field(gt=1, le=4)]
+    ocr: bool
+
+
 class PromptSettings(Slice):
     """Bounds of the prompt, in characters."""
 
@@ -242,6 +256,7 @@ class AIGenerationSettings(Slice):
     conditioning: ConditioningSettings
     detectors: DetectorSettings
     composition: CompositionSettings
+    legibility: LegibilitySettings
     prompt: PromptSettings
     styles: dict[str, StyleSettings]
     fonts: FontSettings

@@ -31,6 +31,7 @@ from writing_service.diffusion.known_models import known_bytes
 from writing_service.diffusion.locating import Located, at_hand, obstacles
 from writing_service.diffusion.parts import Part, parts_of
 from writing_service.errors import ConfigurationError, ModelsUnavailable
+from writing_service.legibility.reading import READERS
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.pictograms import PictogramLibrary
@@ -112,6 +113,9 @@ def examine(settings: Settings, machine: Machine | None = None) -> Iterator[Find
     yield _try("memory", _memory, parts, hub, drawing.gpu, machine, remedy=remedy)
     for source in detector_sources(drawing.detectors, drawing.cache, hub):
         yield _detector(source)
+    for reader in READERS:
+        missing = reader.missing()
+        yield Finding(f"OCR, {reader.name}", missing is None, missing or "can read", optional=True)
     yield _try("fonts", _fonts, drawing.fonts)
     yield _try("pictograms", lambda: f"{len(PictogramLibrary().names())}")
 

@@ -7,7 +7,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -134,6 +134,7 @@ def parameters_of(result: AIGenerationResult, index: int = 0) -> str:
 
 def _pairs(result: AIGenerationResult, index: int) -> Iterator[tuple[str, Any]]:
     request, told = result.request, result.metadata
+    legibility = told["legibility"]["pictures"][index]
     yield "Steps", told["num_inference_steps"]
     yield "CFG scale", told["guidance_scale"]
     yield "Seed", result.images[index].seed
@@ -147,9 +148,17 @@ def _pairs(result: AIGenerationResult, index: int) -> Iterator[tuple[str, Any]]:
         yield "Scene seed", told["seed_used"]
     yield "Pictogram", (told["pictogram_used"] or {"name": "off"})["name"]
     for kind, methods in told["conditioning_methods_used"].items():
-        weight = told["conditioning_weights_used"][kind]
+        weight = legibility["weights"][kind]
         yield f"ControlNet {kind}", f"{methods[0]} {weight:g}"
+    yield "Legibility", legibility["score"]
+    if len(legibility["attempts"]) > 1:
+        yield "Legibility attempts", "; ".join(map(_attempt, legibility["attempts"]))
     yield "Version", f"writing-service {__version__}"
+
+
+def _attempt(told: Mapping[str, Any]) -> str:
+    weights = " ".join(f"{kind} {weight:g}" for kind, weight in told["weights"].items())
+    return f"{told['score']} at {weights}"
 
 
 def _wishes(result: AIGenerationResult) -> Iterator[tuple[str, str]]:

@@ -8,12 +8,14 @@ import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from writing_service.conditioning.fan_out import ConditioningFanOut
 from writing_service.config import AIGenerationSettings
 from writing_service.diffusion.doors import GPUWatch, OnProgress, PictureLoader, PicturePipeline
 from writing_service.errors import ModelsUnavailable, WritingServiceError
+from writing_service.legibility.gate import CheckedImages, LegibilityGate
 from writing_service.observability.leaks import MemoryLeakDetector
 from writing_service.observability.statistics import GenerationStatistics, StageClock
 from writing_service.prompt.builder import PromptBuilder
@@ -63,6 +65,7 @@ class AIImageGenerator:
         fan_out: ConditioningFanOut,
         styles: StyleDefinitions,
         prompts: PromptBuilder,
+        gate: LegibilityGate,
     ) -> None:
         self._settings = settings
         self._loader = loader
@@ -72,6 +75,7 @@ class AIImageGenerator:
         self._fan_out = fan_out
         self._styles = styles
         self._prompts = prompts
+        self._gate = gate
         self.statistics = GenerationStatistics()
         self.leaks = MemoryLeakDetector(gpu.memory_in_use_mb, settings.memory_leaks)
 
@@ -110,21 +114,25 @@ class AIImageGenerator:
             with clock.timed("prompt"):
                 prompt = await self._build_prompt(request, meaning, scene, pipeline)
             job = _job(prompt, control_images, settled)
-            drawn = await pipeline.draw(job, on_progress, deadline)
-            clock.add(drawn.stage_times_ms)
-            drawn_size = drawn.drawn_size or settled.size
+            draw = partial(pipeline.draw, on_progress=on_progress, deadline=deadline)
+            checked = await self._gate.draw(draw, job, scene.word, deadline)
+            clock.add(checked.drawn.stage_times_ms)
             metadata = self._metadata(
-                request, settled, scene, control_images, pipeline, drawn_size, clock
+                request, settled, scene, control_images, pipeline, checked, clock
             )
         return AIGenerationResult(
             request,
-            drawn.images,
+            checked.drawn.images,
             scene,
             control_images,
             prompt,
             meaning,
             metadata,
-            (*dropped_from(character), *self._warnings(request, meaning, scene, prompt)),
+            (
+                *dropped_from(character),
+                *self._warnings(request, meaning, scene, prompt),
+                *checked.warnings,
+            ),
         )
 
     async def generate(
@@ -238,11 +246,12 @@ class AIImageGenerator:
         scene: Scene,
         control_images: ControlImages,
         pipeline: PicturePipeline,
-        drawn_size: Size,
+        checked: CheckedImages,
         clock: StageClock,
     ) -> dict[str, Any]:
         """The contract's `generation_metadata`, but for the time that encoding takes."""
         used_gb = self._gpu.get_memory_usage()["used_gb"]
+        drawn_size = checked.drawn.drawn_size or settled.size
         return {
             "character": request.word,
             "translation": request.translation,
@@ -263,7 +272,8 @@ class AIImageGenerator:
                 kind.value: one.model for kind, one in control_images.items() if one.model
             },
             "conditioning_weights_used": {
-                kind.value: weight for kind, weight in settled.weights.items()
+                kind.value: checked.weights.get(kind, weight)
+                for kind, weight in settled.weights.items()
             },
             "conditioning_windows_used": {
                 kind.value: [window.start, window.end] for kind, window in settled.windows.items()
@@ -284,7 +294,7 @@ class AIImageGenerator:
             },
             "pictogram_used": _told(scene.pictogram),
             "gpu_memory_used_mb": None if used_gb is None else round(1024 * used_gb, 1),
-            "legibility": None,
+            "legibility": checked.as_dict(),
         }
 
     def _warnings(

@@ -92,7 +92,7 @@ _FEATURES: Mapping[str, bool] = {
     "free_text_styles": True,
     "reproducible_seeds": True,
     "semantic_analysis": True,
-    "legibility_check": False,
+    "legibility_check": True,
     "batching": False,
     "result_cache": False,
 }

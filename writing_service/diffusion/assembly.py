@@ -20,8 +20,8 @@ from writing_service.diffusion.hub import ModelHub
 from writing_service.diffusion.locating import Located, locate, repair
 from writing_service.diffusion.parts import Part, parts_of
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.diffusion.reading import add_lora, networks_of, read_base, read_network
 from writing_service.diffusion.profiles import FOR_FIXED_SIZES
+from writing_service.diffusion.reading import add_lora, networks_of, read_base, read_network
 from writing_service.diffusion.recording import Recorder
 from writing_service.diffusion.schedulers import with_scheduler
 from writing_service.errors import ModelsUnavailable, WritingServiceError

@@ -23,6 +23,8 @@ from writing_service.diffusion.doors import (
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind, DrawnImages, GeneratedImage, GenerationJob
 
+_QUIET = (104, 152)
+
 
 class FakePipeline:
     """Equal jobs give equal pictures; any other job gives others. `jobs` are those drawn so far."""
@@ -30,8 +32,13 @@ class FakePipeline:
     model_used = "fake"
     max_tokens = 77
 
-    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
-        """`seconds` is how long each job takes; `error` is raised in place of a picture."""
+    def __init__(
+        self, seconds: float = 0.0, error: Exception | None = None, hides_below: float = 0.0
+    ) -> None:
+        """`seconds` is how long each job takes; `error` is raised in place of a picture.
+
+        Control images do not show in pictures for which their weights add up to less than `hides_below`.
+        """
         self.controlnet_models_used: Mapping[ConditioningKind, str] = MappingProxyType(
             dict.fromkeys(ConditioningKind, "fake")
         )
@@ -40,6 +47,7 @@ class FakePipeline:
         self.closed = False
         self._seconds = seconds
         self._error = error
+        self._hides_below = hides_below
 
     def count_tokens(self, text: str) -> int:
         """Words and the two marks."""
@@ -65,7 +73,7 @@ class FakePipeline:
         for done in range(1, total + 1):
             if on_progress is not None:
                 on_progress(Progress(Stage.DENOISE if done < total else Stage.DECODE, done, total))
-        images = await asyncio.to_thread(_pictures, job)
+        images = await asyncio.to_thread(_pictures, job, self._hides_below)
         times = {"queue": 0.0, "denoise": 1000 * self._seconds, "decode": 0.0}
         return DrawnImages(images, times)
 
@@ -206,17 +214,26 @@ class FakeNVML:
         return (self._devices or {})[handle][what]
 
 
-def _pictures(job: GenerationJob) -> tuple[GeneratedImage, ...]:
-    return tuple(GeneratedImage(_picture(job, seed), seed) for seed in job.seeds)
+def _pictures(job: GenerationJob, hides_below: float) -> tuple[GeneratedImage, ...]:
+    shown = sum(job.conditioning_scales.values()) >= hides_below
+    return tuple(
+        GeneratedImage(_drawn_over(_ground(job, seed), job) if shown else _ground(job, seed), seed)
+        for seed in job.seeds
+    )
 
 
-def _picture(job: GenerationJob, seed: int) -> Image.Image:
+def _ground(job: GenerationJob, seed: int) -> Image.Image:
+    """Soft colours, quiet enough for the control images to stand out."""
+    random = np.random.default_rng(list(_digest(job, seed)))
+    colours = random.integers(_QUIET[0], _QUIET[1], (4, 4, 3), np.uint8)
     size = (job.size.width, job.size.height)
-    colours = np.random.default_rng(list(_digest(job, seed))).integers(0, 256, (4, 4, 3), np.uint8)
-    picture = Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
+    return Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
+
+
+def _drawn_over(picture: Image.Image, job: GenerationJob) -> Image.Image:
     for kind, image in job.control_images.items():
         share = min(1.0, job.conditioning_scales.get(kind, 0.0) / 4)
-        picture = Image.blend(picture, image.convert("RGB").resize(size), share)
+        picture = Image.blend(picture, image.convert("RGB").resize(picture.size), share)
     return picture
 
 
