@@ -8,6 +8,7 @@
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
 # make bench-engine  what the denoising engine costs and gains; a part of it: make bench-engine ARGS="what=cost,memory"
 # make bench-conditioning  milliseconds for the four control images, at once and one by one
+# make bench-legibility  are words read? 100 in 20 scripts, an hour: make bench-legibility ARGS="words=20"
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-gpu  the full SDXL on a CUDA card, against diffusers' pipeline and the card's own rate
 # make bench-memory  the figures behind the GPU profiles, counted without a GPU
@@ -26,7 +27,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-memory bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-memory bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -79,6 +80,11 @@ bench-gpu: $(RUNTIME)
 
 bench-memory: $(RUNTIME)
 	$(BIN)/python -m benchmarks.memory
+
+# Needs tesseract with the languages that benchmarks/legibility/words.py names. Records in out/legibility, tables and
+# plot in docs; what was measured before is not measured again.
+bench-legibility: $(DEV)
+	$(BIN)/python -m benchmarks.legibility $(ARGS)
 
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes

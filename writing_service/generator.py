@@ -35,7 +35,6 @@ from writing_service.types import (
     Pictogram,
     PromptResult,
     Scene,
-    Size,
     WritingRequest,
 )
 

@@ -1,0 +1,1 @@
+"""Can the words be read? Run by `make bench-legibility`."""
