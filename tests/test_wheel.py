@@ -44,6 +44,10 @@ def test_package_data_is_inside(installed: Path):
         "rendering/faces/LICENSE-Noto.txt",
         "scene/pack/pictograms.zip",
         "scene/pack/LICENSE.txt",
+        "prompt/semantic_data/wordnet.npz",
+        "prompt/semantic_data/metaphors.yaml",
+        "prompt/semantic_data/radicals.yaml",
+        "prompt/semantic_data/LICENSE-WordNet.txt",
     ):
         assert (package / path).is_file(), path
     assert not (installed / "tests").exists()

@@ -180,26 +180,72 @@ class RenderedWord:
 
 
 @dataclass(frozen=True)
+class Sense:
+    """A sense of `word` in WordNet. `field` is that of its lexicographer's file, such as "animal" or "motion".
+
+    `hypernyms` are what it is a kind of, the nearest first.
+    """
+
+    word: str
+    part_of_speech: str
+    field: str
+    concrete: bool
+    synonyms: tuple[str, ...] = ()
+    hypernyms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RadicalHint:
+    """A character of the word, its radical as it is written there, and what that shows."""
+
+    character: str
+    radical: str
+    shows: str
+
+
+@dataclass(frozen=True)
+class Depiction:
+    """How a meaning is shown. `scene` is a short English phrase; `by` says how it was found:
+
+    "noun" (shown as it is), "action" (someone does it), "metaphor" (from the table), "relative" (the nearest
+    concrete word), "quality" (something that is so), "hint" (the learner's own), "words" (as it was written).
+    """
+
+    scene: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Meaning:
     """What the picture shows. `subject` is a short English noun phrase, "" when nothing is known.
 
-    `source` says where it came from ("translation", "hint", "none"); `keywords` are further words that
-    fit it, likeliest first.
+    `source` says where it came from ("translation", "dictionary", "hint", "none"); `keywords` are further words
+    that fit it, likeliest first. The rest is there when it was analysed: the sense that was chosen, how it is
+    shown, the radicals that may be seen beside it, words near it in meaning (the nearest first), and warnings.
     """
 
     subject: str
     hint: str = ""
     source: str = "none"
     keywords: tuple[str, ...] = ()
+    sense: Sense | None = None
+    depiction: Depiction | None = None
+    radicals: tuple[RadicalHint, ...] = ()
+    relatives: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Pictogram:
-    """One piece of openly licensed art. `pixels` is (n, n, 4) straight-alpha RGBA."""
+    """One piece of openly licensed art. `pixels` is (n, n, 4) straight-alpha RGBA.
+
+    `found_by` is the word of the meaning, or one near it, for which it was chosen; None if it was asked for.
+    """
 
     name: str
     source: str
     pixels: Pixels
+    found_by: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
