@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from writing_service.errors import UnknownPictogram
-from writing_service.prompt.semantics import understand
+from writing_service.prompt.semantics import SemanticAnalyzer, understand
 from writing_service.scene.pictograms import PictogramLibrary
+from writing_service.types import Meaning, ScriptReport
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,46 @@ def test_names_everyday_words_and_inflections(
     library: PictogramLibrary, translation: str, name: str
 ):
     assert found(library, translation) == name
+
+
+def analyzed(translation: str) -> Meaning:
+    return SemanticAnalyzer().analyze("字", translation, "", ScriptReport("Han", "zh"))
+
+
+@pytest.mark.parametrize(
+    ("translation", "name", "found_by"),
+    [
+        ("spaniel", "dog face", "dog"),
+        ("aspirin", "pill", "drug"),
+        ("viper", "snake", "snake"),
+        ("trout", "fish", "fish"),
+        ("eagle owl", "owl", "owl"),
+        ("bravery", "lion", "lion"),
+        ("violinist", "violin", "violin"),
+    ],
+)
+def test_the_nearest_kin_where_there_is_no_picture(
+    library: PictogramLibrary, translation: str, name: str, found_by: str
+):
+    assert found(library, translation) in (None, name)
+    pictogram = library.find(analyzed(translation))
+    assert pictogram is not None
+    assert (pictogram.name, pictogram.found_by) == (name, found_by)
+
+
+@pytest.mark.parametrize(
+    "translation", ["nevertheless", "often", "gallop", "mediocre", "be", "pond"]
+)
+def test_kin_that_has_nothing_in_common_is_none(library: PictogramLibrary, translation: str):
+    assert library.find(analyzed(translation)) is None
+
+
+def test_a_word_of_the_vocabulary_is_not_led_astray_by_its_kin(library: PictogramLibrary):
+    for name in library.names()[::11]:
+        before, after = library.find(understand(name, "")), library.find(analyzed(name))
+        assert before is not None
+        assert after is not None
+        assert after.name == before.name
 
 
 @pytest.mark.parametrize("translation", ["", "nevertheless", "xyzzy"])

@@ -1,11 +1,11 @@
-"""From a meaning to a piece of openly licensed art: exact name, everyday word, keyword, simple inflection."""
+"""From a meaning to a piece of openly licensed art: by its words and their inflections, else by the nearest kin."""
 
 import difflib
 import json
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from writing_service.errors import UnknownPictogram
+from writing_service.prompt.inflection import base_forms
 from writing_service.types import Meaning, Pictogram, Pixels
 
 PACK = Path(__file__).parent / "pack"
@@ -41,7 +42,8 @@ class PictogramLibrary:
             for e in entries
         )
         self._concepts = {concept.name: concept for concept in concepts}
-        self._by_word = _index_words(self._concepts)
+        self._by_name = _index_names(self._concepts)
+        self._by_word = _index_words(self._concepts, self._by_name)
         self._art = _Art(folder / "pictograms.zip")
 
     def names(self) -> tuple[str, ...]:
@@ -64,10 +66,19 @@ class PictogramLibrary:
         return Pictogram(concept.name, source, self._art.pixels(concept.code))
 
     def find(self, meaning: Meaning) -> Pictogram | None:
-        """The picture that fits best, or None: never one that has nothing to do with the meaning."""
-        for word in _spellings((meaning.subject, *meaning.keywords)):
-            if word in self._by_word:
-                return self.named(self._by_word[word])
+        """The picture that fits best, or None: never one that has nothing to do with the meaning.
+
+        One of its own words may be any keyword of a concept; a relative must be what the concept is called.
+        """
+        phrases = tuple(map(_bare, (meaning.subject, *meaning.keywords)))
+        by_word = [(word, self._by_word.get(word)) for word in _whole(phrases)]
+        by_part = [(word, self._by_word.get(word)) for word in _parts(phrases)]
+        by_kin = [(word, self._by_name.get(word)) for word in meaning.relatives]
+        # WordNet's kin of "guinea pig" come before its "pig"; of "fat pig", where it knows only "pig", after.
+        rest = [*by_kin, *by_part] if _knows_whole(meaning) else [*by_part, *by_kin]
+        for word, name in [*by_word, *rest]:
+            if name is not None:
+                return replace(self.named(name), found_by=word)
         return None
 
 
@@ -87,8 +98,8 @@ class _Art:
         return pixels
 
 
-def _index_words(concepts: Mapping[str, _Concept]) -> dict[str, str]:
-    """Word → concept. Everyday words first, then names, then their head nouns, then keywords by their position."""
+def _index_names(concepts: Mapping[str, _Concept]) -> dict[str, str]:
+    """What a concept is called → concept. Everyday words first, then names, then their head nouns."""
     words: dict[str, str] = {}
     for concept in concepts.values():
         for word in concept.everyday:
@@ -97,10 +108,16 @@ def _index_words(concepts: Mapping[str, _Concept]) -> dict[str, str]:
         words.setdefault(name, name)
     for name in sorted(concepts, key=lambda name: name.count(" ")):
         words.setdefault(_head_noun(name), name)
+    return words
+
+
+def _index_words(concepts: Mapping[str, _Concept], names: Mapping[str, str]) -> dict[str, str]:
+    """Word → concept: after what concepts are called, their keywords, by their position; no codes of countries."""
+    words = dict(names)
     longest = max(len(concept.keywords) for concept in concepts.values())
     for position in range(longest):
         for concept in concepts.values():
-            if position < len(concept.keywords):
+            if position < len(concept.keywords) and len(concept.keywords[position]) > 2:
                 words.setdefault(concept.keywords[position], concept.name)
     return words
 
@@ -111,15 +128,24 @@ def _head_noun(name: str) -> str:
     return head.split()[-1]
 
 
-def _spellings(phrases: tuple[str, ...]) -> Iterator[str]:
-    """Each phrase whole and by its simple inflections; then the last, then the other words of each."""
-    cleaned = [_bare(phrase) for phrase in phrases]
-    for phrase in cleaned:
-        yield from _inflections(phrase)
-    for phrase in cleaned:
+def _whole(phrases: tuple[str, ...]) -> Iterator[str]:
+    """Each phrase, and what it may be a form of."""
+    for phrase in phrases:
+        yield from base_forms(phrase)
+
+
+def _parts(phrases: tuple[str, ...]) -> Iterator[str]:
+    """The last, then the other words of each."""
+    for phrase in phrases:
         for word in reversed(phrase.split()):
             if len(word) > 2:
-                yield from _inflections(word)
+                yield from base_forms(word)
+
+
+def _knows_whole(meaning: Meaning) -> bool:
+    """Whether the sense is that of the whole subject, not of a word of it."""
+    sense = meaning.sense
+    return sense is not None and len(sense.word.split()) == len(meaning.subject.split())
 
 
 def _bare(phrase: str) -> str:
@@ -127,23 +153,3 @@ def _bare(phrase: str) -> str:
     for article in _ARTICLES:
         bare = bare.removeprefix(article)
     return bare
-
-
-def _inflections(word: str) -> Iterator[str]:
-    """The word, then what it may be a plural, participle or past tense of."""
-    yield word
-    for ending, stem in (
-        ("ies", "y"),
-        ("es", ""),
-        ("s", ""),
-        ("ing", ""),
-        ("ing", "e"),
-        ("ied", "y"),
-        ("ed", ""),
-        ("d", ""),
-        ("ly", ""),
-    ):
-        if len(word) > len(ending) + 2 and word.endswith(ending):
-            yield word.removesuffix(ending) + stem
-    if len(word) > 6 and word.endswith("ing") and word[-4] == word[-5]:
-        yield word[:-4]
