@@ -20,6 +20,7 @@ from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.diffusion.profiles import FOR_FIXED_SIZES
 from writing_service.diffusion.recording import Recorder
+from writing_service.diffusion.texts import TokenCounter
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob, Size
 
 Tweak = Callable[[Any, Mapping[ConditioningKind, Any]], None]
@@ -77,7 +78,10 @@ def assembled(
     applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)["applied"]
     sizes = BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys()))
     recorder = Recorder() if "use_cuda_graphs" in applied else None
-    denoiser = Denoiser(base, controls, gpu.torch_device, gpu.dtype, sizes=sizes, recorder=recorder)
+    counter = TokenCounter((base.tokenizer, base.tokenizer_2))
+    denoiser = Denoiser(
+        base, controls, gpu.torch_device, gpu.dtype, counter, sizes=sizes, recorder=recorder
+    )
     for side in (sides or (bench.options.side,)) if sizes.fixed else ():
         compiling = bench.seconds(partial(denoiser.compile, Size(side, side), ROWS * most))
         bench.row(f"compiling {side}² × {most}", seconds=compiling)
@@ -93,9 +97,9 @@ def pipeline_of(
     denoiser: Denoiser, gpu: GPUManager, deterministic: bool = False
 ) -> MultiControlNetPipeline:
     """With an engine thread of its own; two of one denoiser must not draw at once."""
-    tokenizers = (denoiser.base.tokenizer, denoiser.base.tokenizer_2)
+    counter = TokenCounter((denoiser.base.tokenizer, denoiser.base.tokenizer_2))
     used = dict.fromkeys(denoiser.controls.kinds, "random")
-    return MultiControlNetPipeline(denoiser, gpu, tokenizers, "random", used, deterministic)
+    return MultiControlNetPipeline(denoiser, gpu, counter, "random", used, deterministic)
 
 
 def make_job(side: int, steps: int, pictures: int = 1, **changes: Any) -> GenerationJob:

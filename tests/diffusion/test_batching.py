@@ -19,6 +19,7 @@ class Waiting:
     size: Size = MIDDLE
     rows: int = 2
     steps_left: int = 10
+    text_chunks: int = 1
 
     @property
     def rows_left(self) -> int:

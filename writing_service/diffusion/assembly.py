@@ -24,6 +24,7 @@ from writing_service.diffusion.profiles import FOR_FIXED_SIZES
 from writing_service.diffusion.reading import add_lora, networks_of, read_base, read_network
 from writing_service.diffusion.recording import Recorder
 from writing_service.diffusion.schedulers import with_scheduler
+from writing_service.diffusion.texts import TokenCounter
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.types import ConditioningKind, Size
 
@@ -36,7 +37,7 @@ Networks = Mapping[ConditioningKind, Any]
 
 @dataclass(frozen=True)
 class Drawing:
-    """How pipelines draw; see GenerationSettings.
+    """How pipelines draw; see GenerationSettings, and of `long_prompts` PromptSettings.
 
     Where networks are compiled, they are for pictures of `compile_for`; others run as they are.
     """
@@ -44,6 +45,7 @@ class Drawing:
     deterministic: bool = False
     render_at: str = "native"
     compile_for: Size = COMPILED_SIZE
+    long_prompts: str = "shortened"
 
     def sizes(self, settings: ModelSettings) -> NativeSizes:
         """Those at which the models draw."""
@@ -127,11 +129,14 @@ class PipelineAssembly:
         controls = controls_of(networks)
         tuned = self._gpu.optimize_pipeline(base, controls.networks, controls.embedders)
         applied = tuned["applied"]
+        chunked = self._drawing.long_prompts == "chunked"
+        counter = TokenCounter((base.tokenizer, base.tokenizer_2), chunked)
         denoiser = Denoiser(
             base,
             controls,
             self._gpu.torch_device,
             self._gpu.dtype,
+            counter,
             self._drawing.sizes(settings),
             BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys())),
             Recorder() if "use_cuda_graphs" in applied else None,
@@ -142,7 +147,7 @@ class PipelineAssembly:
         return MultiControlNetPipeline(
             denoiser,
             self._gpu,
-            (base.tokenizer, base.tokenizer_2),
+            counter,
             settings.base_model,
             {kind: sources.get(kind, type(networks[kind]).__name__) for kind in networks},
             self._drawing.deterministic,

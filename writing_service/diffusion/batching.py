@@ -31,7 +31,12 @@ class Claim(Protocol):
 
     @property
     def size(self) -> Size:
-        """As drawn. Only pictures of one size share a step."""
+        """As drawn. Only pictures of one size and one length of text share a step."""
+        ...
+
+    @property
+    def text_chunks(self) -> int:
+        """Of its prompt."""
         ...
 
     @property
@@ -51,8 +56,8 @@ Claimed = TypeVar("Claimed", bound=Claim)
 class IntelligentBatcher:
     """Chooses the batch of each step.
 
-    The oldest picture decides the size, and all others of this size join it, oldest first, as far
-    as the device reaches. So none starves: whoever is the oldest is in every batch.
+    The oldest picture decides size and length of text, and all others alike join it, oldest first,
+    as far as the device reaches. So none starves: whoever is the oldest is in every batch.
     """
 
     def __init__(self, max_batch_size: int, one_at_a_time: bool = False) -> None:
@@ -69,7 +74,7 @@ class IntelligentBatcher:
         waiting = sorted(claims, key=lambda one: one.arrival)
         if self._one_at_a_time or not waiting:
             return waiting[:1]
-        alike = [one for one in waiting if one.size == waiting[0].size]
+        alike = [one for one in waiting if _shape(one) == _shape(waiting[0])]
         batch, load = [alike[0]], load_of(alike[:1])
         for one in alike[1:]:
             load += load_of([one])
@@ -144,6 +149,11 @@ def refusal(
 def load_of(batch: Iterable[Claim]) -> float:
     """Pixels over all rows of their next step."""
     return float(sum(one.rows * _pixels(one.size) for one in batch))
+
+
+def _shape(claim: Claim) -> tuple[Size, int]:
+    """What pictures must have alike to share a step."""
+    return claim.size, claim.text_chunks
 
 
 def _pixels(size: Size) -> int:

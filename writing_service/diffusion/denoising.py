@@ -27,7 +27,7 @@ from writing_service.diffusion.framing import Frame, NativeSizes
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.recording import Recordable, Recorder, Work
 from writing_service.diffusion.steering import Features, Steering, StepInput
-from writing_service.diffusion.texts import TextEncoders
+from writing_service.diffusion.texts import TextEncoders, TokenCounter
 from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
 from writing_service.errors import GenerationFailed
 from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Size, Window
@@ -172,13 +172,15 @@ class Denoiser:
         controls: Controls,
         device: torch.device,
         dtype: torch.dtype,
+        counter: TokenCounter,
         native: NativeSizes = ANY_SIZE,
         sizes: BatchSizes = ANY_BATCH,
         recorder: Recorder | None = None,
     ) -> None:
         """Pictures of other sizes than `native` are drawn at one of those, then resized.
 
-        `sizes` are those of the batches that the networks are given; `recorder` runs their passes.
+        `counter` says how long prompts are cut into chunks, `sizes` are those of the batches that the
+        networks are given; `recorder` runs their passes.
         """
         self._base = base
         self._native = native
@@ -186,7 +188,7 @@ class Denoiser:
         self._recorder = recorder
         self._device = device
         self._dtype = dtype
-        self._texts = TextEncoders(base, device)
+        self._texts = TextEncoders(base, device, counter)
         self._unet = SteppedUNet(base.unet)
         self._ended: torch.Event | None = None
         self._beside = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -210,6 +212,10 @@ class Denoiser:
         """That a picture of the job takes in a batch: two under guidance, else one."""
         # Networks that were distilled with guidance take it as an input, not as a second row.
         return 2 if job.guidance_scale > 1 and not self._distilled else 1
+
+    def text_chunks(self, job: GenerationJob) -> int:
+        """Of each of its rows: texts of unequal length cannot share a pass of the networks. On any thread."""
+        return self._texts.chunks(job.prompt, job.negative_prompt, self.rows(job) == 2)
 
     @torch.no_grad()
     def prepare(self, job: GenerationJob) -> PreparedJob:

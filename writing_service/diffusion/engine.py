@@ -18,7 +18,7 @@ from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of
 from writing_service.diffusion.denoising import Decoded, Denoiser, Direction, Picture
 from writing_service.diffusion.doors import Stage
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.orders import Drawing, Order, Report
+from writing_service.diffusion.orders import Drawing, JobShape, Order, Report
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.thrift import ThriftyDenoiser
 from writing_service.errors import GenerationFailed, ServiceUnavailable
@@ -65,11 +65,15 @@ class DenoisingEngine:
         `report` is called on the engine's thread or the caller's; `deadline` is in seconds of the
         monotonic clock. Raises ServiceUnavailable when closed, DeadlinePassed, QueueFull.
         """
-        size, rows = self._denoiser.drawn_size(job), self._denoiser.rows(job)
+        shape = JobShape(
+            self._denoiser.drawn_size(job),
+            self._denoiser.rows(job),
+            self._denoiser.text_chunks(job),
+        )
         with self._lock:
             if self._closing:
                 raise _shutting_down()
-            order = Order(job, next(self._arrivals), size, rows, report)
+            order = Order(job, next(self._arrivals), shape, report)
             self._refuse_if_late(order, deadline)
             order.tell(Stage.QUEUE, queue_position=self._waiting())
             self._arrived.append(order)

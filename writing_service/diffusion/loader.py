@@ -54,6 +54,7 @@ class ModelLoader:
         deterministic: bool = False,
         render_at: str = "native",
         compile_for: Size = COMPILED_SIZE,
+        long_prompts: str = "shortened",
         models: ModelCache | None = None,
         detectors: Sequence[LearnedDetector] = (),
         machine: Machine | None = None,
@@ -76,7 +77,7 @@ class ModelLoader:
             self._hub,
             self.models,
             machine or Machine(),
-            Drawing(deterministic, render_at, compile_for),
+            Drawing(deterministic, render_at, compile_for, long_prompts),
         )
         self._checked: tuple[float, list[str]] | None = None
         self._failure: tuple[float, str] | None = None

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from PIL import Image
@@ -17,17 +17,22 @@ from writing_service.types import DrawnImages, GeneratedImage, GenerationJob, Si
 Report = Callable[[Progress], None]
 
 
+@dataclass(frozen=True)
+class JobShape:
+    """What a job's pictures take of a batch: the size as drawn, rows of each, and chunks of text in a row."""
+
+    size: Size
+    rows: int
+    text_chunks: int = 1
+
+
 class Order:
     """A job on its way, until its future has an answer. Whoever cancels that takes it back."""
 
-    def __init__(
-        self, job: GenerationJob, arrival: int, size: Size, rows: int, report: Report
-    ) -> None:
-        """`size` is that at which its pictures are drawn, `rows` what each takes of a batch."""
+    def __init__(self, job: GenerationJob, arrival: int, shape: JobShape, report: Report) -> None:
         self.job = job
         self.arrival = arrival
-        self.size = size
-        self.rows = rows
+        self.shape = shape
         self.future = Future[DrawnImages]()
         self.drawings = [Drawing(self, seed) for seed in job.seeds]
         self.prepared: PreparedJob | None = None
@@ -82,7 +87,7 @@ class Order:
             drawing.image = image
             images = [one.image for one in self.drawings if one.image is not None]
         if len(images) == len(self.drawings):
-            drawn = DrawnImages(tuple(images), self._end(), self.size)
+            drawn = DrawnImages(tuple(images), self._end(), self.shape.size)
             self._answer(lambda: self.future.set_result(drawn))
 
     def fail(self, error: BaseException) -> None:
@@ -124,7 +129,7 @@ class Drawing:
     @property
     def size(self) -> Size:
         """See Claim."""
-        return self.order.size
+        return self.order.shape.size
 
     @property
     def rows(self) -> int:
@@ -136,6 +141,11 @@ class Drawing:
         """See Claim."""
         left = range(self._steps_done, self.steps)
         return len(left) + sum(self._guided_at(step) for step in left)
+
+    @property
+    def text_chunks(self) -> int:
+        """See Claim."""
+        return self.order.shape.text_chunks
 
     @property
     def steps(self) -> int:
@@ -153,7 +163,7 @@ class Drawing:
 
     def _guided_at(self, step: int) -> bool:
         window = self.order.job.guidance_window
-        return self.order.rows > 1 and window.covers(step, self.steps)
+        return self.order.shape.rows > 1 and window.covers(step, self.steps)
 
 
 class _StageClock:

@@ -1,8 +1,6 @@
 """MultiControlNetPipeline: jobs in, pictures out; an engine thread draws many at once."""
 
 import asyncio
-import copy
-import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
@@ -16,6 +14,7 @@ from writing_service.diffusion.engine import DenoisingEngine
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Report
+from writing_service.diffusion.texts import TokenCounter
 from writing_service.errors import FieldError, InvalidRequest
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob
 
@@ -34,7 +33,7 @@ class MultiControlNetPipeline:
         self,
         denoiser: Denoiser,
         gpu: GPUManager,
-        tokenizers: tuple[Any, ...],
+        counter: TokenCounter,
         model_used: str,
         controlnet_models_used: Mapping[ConditioningKind, str],
         deterministic: bool = False,
@@ -42,13 +41,13 @@ class MultiControlNetPipeline:
         """With `deterministic` a picture's bytes are the same under any load; see DenoisingEngine."""
         self._denoiser = denoiser
         self._engine = DenoisingEngine(denoiser, gpu, deterministic)
-        self._counter = _TokenCounter(tokenizers)
+        self._counter = counter
         self.model_used = model_used
         self.controlnet_models_used = MappingProxyType(dict(controlnet_models_used))
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of a prompt that both text encoders read."""
+        """Tokens of a prompt that both text encoders read, at once or chunk by chunk."""
         return self._counter.limit
 
     @property
@@ -103,22 +102,6 @@ class MultiControlNetPipeline:
             message = f"This service has no ControlNet for {', '.join(missing)}; give it weight 0."
             fields = [FieldError(f"conditioning_weights.{kind}", message) for kind in missing]
             raise InvalidRequest(message, fields)
-
-
-class _TokenCounter:
-    """Counts with copies of the tokenizers: encoding on another thread changes theirs."""
-
-    def __init__(self, tokenizers: tuple[Any, ...]) -> None:
-        self._tokenizers = tuple(copy.deepcopy(one) for one in tokenizers)
-        self._lock = threading.Lock()
-
-    @property
-    def limit(self) -> int:
-        return min(one.model_max_length for one in self._tokenizers)
-
-    def count(self, text: str) -> int:
-        with self._lock:
-            return max(len(one(text, verbose=False).input_ids) for one in self._tokenizers)
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, on_progress: OnProgress | None) -> Report:
