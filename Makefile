@@ -12,6 +12,7 @@
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-gpu  the full SDXL on a CUDA card, against diffusers' pipeline and the card's own rate
 # make bench-memory  the figures behind the GPU profiles, counted without a GPU
+# make bench-meaning  is the subject recognised, also of translations without a pictogram: ARGS="concepts=100"
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
@@ -27,7 +28,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-memory bench-strokes clean
+.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-meaning bench-memory bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -85,6 +86,9 @@ bench-memory: $(RUNTIME)
 # plot in docs; what was measured before is not measured again.
 bench-legibility: $(DEV)
 	$(BIN)/python -m benchmarks.legibility $(ARGS)
+
+bench-meaning: $(DEV)
+	$(BIN)/python -m benchmarks.meaning $(ARGS)
 
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes

@@ -137,7 +137,7 @@ async def test_a_meaning_that_gets_no_pictogram_by_wish_gets_room_for_one(
     """Elsewhere the word fills the canvas, also where a pictogram was wanted and none fits."""
     generator, _ = fake_generator()
     for seed in range(4):
-        request = WritingRequest("猫", translation, pictogram=pictogram, seed=seed)
+        request = WritingRequest("ねこ", translation, pictogram=pictogram, seed=seed)
         scene = (await generator.generate(request)).scene
         assert scene.pictogram is None
         assert (scene.layout != "alone") == roomy

@@ -28,9 +28,11 @@ from writing_service.generator import AIImageGenerator
 from writing_service.legibility.gate import LegibilityGate
 from writing_service.observability.profiler import AIProfiler
 from writing_service.prompt.builder import PromptBuilder
+from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
+from writing_service.rendering.languages import misleading_name
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.settling import check_preset
@@ -124,6 +126,7 @@ def _model_loader(
         compile_for=Size(settings.generation.width, settings.generation.height),
         models=models,
         detectors=detectors,
+        long_prompts=settings.prompt.long_prompts,
     )
 
 
@@ -162,7 +165,10 @@ def assemble_generator(
         PictogramLibrary(),
         fan_out,
         styles,
-        PromptBuilder(styles, settings.prompt.max_prompt_length),
+        SemanticAnalyzer(),
+        PromptBuilder(
+            styles, settings.prompt.max_prompt_length, settings.prompt.scene, misleading_name
+        ),
         LegibilityGate(settings.legibility),
     )
 

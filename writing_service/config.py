@@ -5,6 +5,7 @@ ConfigurationError whose one sentence names it.
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -42,6 +43,17 @@ def _window(value: tuple[float, float]) -> tuple[float, float]:
     if value[0] < value[1]:
         return value
     raise ValueError("must begin before it ends")
+
+
+def _template(value: str) -> str:
+    holds = set(re.findall(r"\{(.*?)\}", value))
+    if unknown := holds - {"meaning", "word_kind", "character"}:
+        raise ValueError(
+            f"must not hold {{{min(unknown)}}}, only {{meaning}}, {{word_kind}} and {{character}}"
+        )
+    if "meaning" not in holds:
+        raise ValueError("must hold {meaning}, in whose place comes what the picture shows")
+    return value
 
 
 LARGEST_SIDE = 2048
@@ -192,16 +204,24 @@ class LegibilitySettings(Slice):
 
 
 class PromptSettings(Slice):
-    """Bounds of the prompt, in characters."""
+    """What the prompt tells, and how long it may be.
+
+    `max_prompt_length` is in characters. With `scene` it describes how the meaning is shown, else it only names
+    it. What is longer than the text encoders read is `shortened`, or read `chunked`. Requests with one of
+    `blocked_words` are refused.
+    """
 
     max_prompt_length: Annotated[int, Field(ge=50, le=5000)]
+    scene: bool = True
+    long_prompts: Literal["shortened", "chunked"] = "shortened"
+    blocked_words: list[str] = []
 
 
 class StyleSettings(Slice):
     """One style; see conf/config/styles.yaml."""
 
     display_name: str
-    base_template: str
+    base_template: Annotated[str, AfterValidator(_template)]
     negative_prompt: str = ""
     recommended_steps: Steps
     recommended_cfg: Guidance

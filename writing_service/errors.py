@@ -6,7 +6,8 @@
     │   ├── UndrawableText        no font draws some of its characters
     │   ├── UnknownMethod         no conditioning method of that name
     │   ├── MethodUnavailable     its packages or weights are missing here
-    │   └── UnknownPictogram      no concept of that name
+    │   ├── UnknownPictogram      no concept of that name
+    │   └── BlockedWord           the operator does not want it drawn
     ├── ServiceUnavailable        try again later (503)
     │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
     │   │   └── ModelNotFound     the hub has no such model, revision or file
@@ -82,6 +83,16 @@ class UnknownPictogram(InvalidRequest):
         hint = f"; did you mean {near}?" if near else "; use 'auto', 'off' or a concept's name."
         message = f"Unknown pictogram '{name}'{hint}"
         super().__init__(message, [FieldError("pictogram", message)])
+
+
+class BlockedWord(InvalidRequest):
+    """The operator does not want this word drawn."""
+
+    def __init__(self, field: str, word: str) -> None:
+        message = (
+            f"Field '{field}' holds '{word}', which this service does not draw; use other words."
+        )
+        super().__init__(message, [FieldError(field, message)])
 
 
 class ServiceUnavailable(WritingServiceError):

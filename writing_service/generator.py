@@ -18,8 +18,9 @@ from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.legibility.gate import CheckedImages, LegibilityGate
 from writing_service.observability.leaks import MemoryLeakDetector
 from writing_service.observability.statistics import GenerationStatistics, StageClock
+from writing_service.prompt.blocked import BlockedWords
 from writing_service.prompt.builder import PromptBuilder
-from writing_service.prompt.semantics import understand
+from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions
 from writing_service.rendering.languages import identify
 from writing_service.rendering.words import checked_word, dropped_from
@@ -63,6 +64,7 @@ class AIImageGenerator:
         pictograms: PictogramLibrary,
         fan_out: ConditioningFanOut,
         styles: StyleDefinitions,
+        semantics: SemanticAnalyzer,
         prompts: PromptBuilder,
         gate: LegibilityGate,
     ) -> None:
@@ -73,8 +75,10 @@ class AIImageGenerator:
         self._pictograms = pictograms
         self._fan_out = fan_out
         self._styles = styles
+        self._semantics = semantics
         self._prompts = prompts
         self._gate = gate
+        self._blocked = BlockedWords(settings.prompt.blocked_words)
         self.statistics = GenerationStatistics()
         self.leaks = MemoryLeakDetector(gpu.memory_in_use_mb, settings.memory_leaks)
 
@@ -104,7 +108,7 @@ class AIImageGenerator:
         with self.statistics.counted(), self.leaks.counted(), _logged(request, clock):
             self._refuse_if_off()
             settled = settle(request, self._settings, self._styles, self._fan_out)
-            meaning = understand(request.translation, request.hint_writing)
+            meaning = await asyncio.to_thread(self._understand, request)
             with clock.timed("render"):
                 scene = await asyncio.to_thread(self._compose, request, settled, meaning)
             pipeline, control_images = await asyncio.gather(
@@ -117,7 +121,7 @@ class AIImageGenerator:
             checked = await self._gate.draw(draw, job, scene.word, deadline)
             clock.add(checked.drawn.stage_times_ms)
             metadata = self._metadata(
-                request, settled, scene, control_images, pipeline, checked, clock
+                request, settled, scene, control_images, prompt, pipeline, checked, clock
             )
         return AIGenerationResult(
             request,
@@ -188,6 +192,17 @@ class AIImageGenerator:
         if not self._settings.enabled:
             raise ModelsUnavailable(f"No picture can be drawn: {_SWITCHED_OFF}.")
 
+    def _understand(self, request: WritingRequest) -> Meaning:
+        """Raises BlockedWord, for the request's own texts and for what its word turns out to mean."""
+        texts = ("word", "translation", "hint_writing", "style", "pictogram")
+        self._blocked.refuse({field: getattr(request, field) for field in texts})
+        report = identify(request.word, request.language)
+        meaning = self._semantics.analyze(
+            request.word, request.translation, request.hint_writing, report
+        )
+        self._blocked.refuse({"word": meaning.subject})
+        return meaning
+
     def _compose(self, request: WritingRequest, settled: Settled, meaning: Meaning) -> Scene:
         pictogram = self._pictogram(request, meaning)
         return self._composer.compose(
@@ -244,6 +259,7 @@ class AIImageGenerator:
         settled: Settled,
         scene: Scene,
         control_images: ControlImages,
+        prompt: PromptResult,
         pipeline: PicturePipeline,
         checked: CheckedImages,
         clock: StageClock,
@@ -292,6 +308,7 @@ class AIImageGenerator:
                 one.text: one.stroke_source or PIXELS for one in scene.word.characters
             },
             "pictogram_used": _told(scene.pictogram),
+            "prompt_dropped": list(prompt.dropped),
             "gpu_memory_used_mb": None if used_gb is None else round(1024 * used_gb, 1),
             "legibility": checked.as_dict(),
         }
@@ -300,6 +317,7 @@ class AIImageGenerator:
         self, request: WritingRequest, meaning: Meaning, scene: Scene, prompt: PromptResult
     ) -> Iterable[str]:
         yield from identify(request.word, request.language).warnings
+        yield from meaning.warnings
         yield from prompt.warnings
         wanted = self._wants_pictogram(request) and meaning.subject
         if wanted and scene.pictogram is None:
@@ -348,5 +366,11 @@ def _wish(request: WritingRequest) -> str:
     return request.pictogram.strip().casefold() or AUTO
 
 
-def _told(pictogram: Pictogram | None) -> dict[str, str] | None:
-    return pictogram and {"name": pictogram.name, "source": pictogram.source}
+def _told(pictogram: Pictogram | None) -> dict[str, str | None] | None:
+    if pictogram is None:
+        return None
+    return {
+        "name": pictogram.name,
+        "source": pictogram.source,
+        "found_by": pictogram.found_by,
+    }

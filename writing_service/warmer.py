@@ -68,7 +68,7 @@ class ModelWarmer:
 
     async def _draw(self, word: str, seed: int, pictures: int) -> dict[str, float]:
         result = await self._generator.generate_character_image(
-            word, "warm-up", seed=seed, batch_size=pictures
+            word, seed=seed, batch_size=pictures
         )
         started = time.perf_counter()
         await asyncio.to_thread(encode_result, result, 0, ImageFormat.PNG)

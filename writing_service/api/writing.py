@@ -156,7 +156,9 @@ def _with_encoding(metadata: Mapping[str, Any], encode_ms: float) -> dict[str, A
 
 def _analysis(result: AIGenerationResult) -> dict[str, Any]:
     """What was concluded, and from what."""
-    return {**asdict(result.meaning), "dropped_phrases": list(result.prompt.dropped)}
+    concluded = asdict(result.meaning)
+    del concluded["warnings"]  # they stand among the answer's own
+    return {**concluded, "dropped_phrases": list(result.prompt.dropped)}
 
 
 def _warnings(request: WritingImageRequest, result: AIGenerationResult) -> list[str]:

@@ -8,7 +8,7 @@ from writing_service.prompt.semantics import clean
 from writing_service.types import EMPTY, ConditioningKind, FaceKind
 
 _FREE_TEMPLATE = (
-    "A picture in the style of {style}, showing {{meaning}}, with {{word_kind}} {{character}}"
+    "A picture of {{meaning}}, in the style of {style}, with {{word_kind}} {{character}}"
 )
 _NEUTRAL_WEIGHTS = {
     ConditioningKind.CANNY: 0.7,

@@ -60,11 +60,15 @@ _TELLTALE: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True)
 class _Table:
-    """languages.json. `likely` is the language that a script says, `codes` the code of each name."""
+    """languages.json. `likely` is the language that a script says, `codes` the code of each name.
+
+    `names` are the English ones, in lower case.
+    """
 
     likely: Mapping[str, str]
     scripts: Mapping[str, Sequence[str]]
     codes: Mapping[str, str]
+    names: Mapping[str, str]
 
 
 def identify(text: str, language: str = "auto") -> ScriptReport:
@@ -108,6 +112,15 @@ def scripts_of(language: str) -> Sequence[str]:
     return _table().scripts.get(language.split("-")[0], ())
 
 
+def misleading_name(script: str, language: str) -> str:
+    """The English name of a language whose script is called after another: "Persian" of Arabic script; else ""."""
+    code = language.partition("-")[0]
+    script_says = _table().codes.get(script.casefold())
+    if code not in _table().scripts or script_says in (None, code):
+        return ""
+    return _table().names[code].title()
+
+
 @lru_cache(maxsize=1)
 def _table() -> _Table:
     raw = json.loads(TABLE.read_bytes())
@@ -116,7 +129,8 @@ def _table() -> _Table:
     for code, entry in sorted(raw["languages"].items(), key=lambda item: len(item[0])):
         for name in entry["names"]:
             codes.setdefault(name, code)
-    return _Table(raw["likely"], scripts, codes)
+    names = {code: (entry["names"] or [""])[0] for code, entry in raw["languages"].items()}
+    return _Table(raw["likely"], scripts, codes, names)
 
 
 def _scripts(text: str) -> list[str]:
