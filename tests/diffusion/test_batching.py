@@ -32,6 +32,7 @@ claims = st.builds(
     size=st.sampled_from([LARGE, MIDDLE, RARE, Size(2048, 2048), Size(104, 104)]),
     rows=st.sampled_from([1, 2]),
     steps_left=st.integers(1, 5),
+    text_chunks=st.sampled_from([1, 1, 1, 2]),
 )
 queues = st.lists(claims, min_size=1, max_size=40, unique_by=lambda one: one.arrival)
 
@@ -47,7 +48,10 @@ def test_the_oldest_leads_and_its_size_follows_as_far_as_the_device_reaches(
     batch = IntelligentBatcher(limit).choose(queue)
 
     oldest = min(queue, key=lambda one: one.arrival)
-    alike = sorted((one for one in queue if one.size == oldest.size), key=lambda one: one.arrival)
+    shape = (oldest.size, oldest.text_chunks)
+    alike = sorted(
+        (one for one in queue if (one.size, one.text_chunks) == shape), key=lambda one: one.arrival
+    )
     most = limit * 2 * 1024 * 1024
     assert batch[0] is oldest
     assert batch == alike[: len(batch)]

@@ -31,7 +31,7 @@ _HYPERNYMS, _SYNONYMS = 5, 5
 
 
 class SemanticAnalyzer:
-    """Finds out what a word means and how that is shown. Blocks for a second at its first Chinese word."""
+    """Finds out what a word means and how that is shown. The first call reads the data: a quarter of a second."""
 
     def analyze(self, word: str, translation: str, hint: str, report: ScriptReport) -> Meaning:
         """The meaning with all that was concluded; `report` is the word's script and language."""
