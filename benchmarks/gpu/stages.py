@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench
 from writing_service.conditioning.fan_out import build_fan_out
-from writing_service.diffusion.denoising import Direction
+from writing_service.diffusion.picture import Direction
 from writing_service.encoding import encode_picture, to_base64
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer
@@ -75,19 +75,20 @@ def _drawing(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]
         "the same with known texts": partial(denoiser.prepare, job),
         "noise and a scheduler of its own": partial(denoiser.begin, prepared, 0),
         "scheduler's part of one step": advance,
-        "decoding": partial(denoiser.decode, picture.latents),
+        "decoding": partial(denoiser.decoder.decode, picture.latents),
     }
 
 
 def _after(ours: Engine, job: GenerationJob) -> Mapping[str, Callable[[], Any]]:
     """From the decoded tensor to what goes over the wire."""
     latents = ours.denoiser.begin(ours.denoiser.prepare(job), 0).latents
-    (decoded,) = ours.denoiser.decode(latents)
-    image = ours.denoiser.to_picture(decoded, job.size)
+    frame = ours.denoiser.frame(job.size)
+    (decoded,) = ours.denoiser.decoder.decode(latents)
+    image = ours.denoiser.decoder.to_picture(decoded, frame)
     files = {one: encode_picture(image, one) for one in ImageFormat}
     png = to_base64(files[ImageFormat.PNG])
     return {
-        "decoded tensor to image": partial(ours.denoiser.to_picture, decoded, job.size),
+        "decoded tensor to image": partial(ours.denoiser.decoder.to_picture, decoded, frame),
         **{f"{one.value} file": partial(encode_picture, image, one) for one in ImageFormat},
         "base64 of the PNG": partial(to_base64, files[ImageFormat.PNG]),
         "JSON with it": partial(orjson.dumps, {"generated_image_base64": png}),

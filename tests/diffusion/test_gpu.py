@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from tests.diffusion.conftest import gpu_settings
 from writing_service.config import ModelSettings, load_settings
 from writing_service.diffusion.advice import Situation, recommendations
-from writing_service.diffusion.devices import choose_dtype, describe_cuda
+from writing_service.diffusion.devices import (
+    bfloat16_pays,
+    choose_dtype,
+    convolution_seconds,
+    describe_cuda,
+)
 from writing_service.diffusion.fake import FakeNVML
 from writing_service.diffusion.footprint import footprint_of
 from writing_service.diffusion.gpu import DeviceInfo, GPUManager
@@ -193,6 +198,15 @@ def test_settings_win_field_by_field() -> None:
 )
 def test_number_format(requested: str, device: DeviceInfo, dtype: torch.dtype) -> None:
     assert choose_dtype(requested, device) is dtype
+
+
+def test_on_a_cpu_bfloat16_is_taken_only_where_it_is_measured_to_pay() -> None:
+    quick = {torch.bfloat16: 1.0, torch.float32: 1.5}
+    emulated = {torch.bfloat16: 9.0, torch.float32: 1.5}
+
+    assert bfloat16_pays(quick.__getitem__)
+    assert not bfloat16_pays(emulated.__getitem__)
+    assert convolution_seconds(torch.float32) > 0
 
 
 @pytest.mark.parametrize(

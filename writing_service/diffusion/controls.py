@@ -123,8 +123,9 @@ class SeparateControls:
     ) -> list[ControlPass]:
         """See Controls."""
         wanted = [one for one in ConditioningKind if any(one in each.scales for each in steerings)]
+        pairs = _Pairs.of_all if sizes.fixed else _Pairs.of
         return [
-            _pass(network, step, [_Pairs.of(kind, steerings) for kind in kinds], sizes)
+            _pass(network, step, [pairs(kind, steerings) for kind in kinds], sizes)
             for network, kinds in self._by_network(wanted).items()
         ]
 
@@ -146,7 +147,7 @@ class SeparateControls:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """One kind and the pictures that want it: each row of theirs, its feature and weight."""
+    """One kind and the rows that go with it: to which picture each belongs, its feature and weight."""
 
     rows: Sequence[int]
     features: Sequence[Tensor]
@@ -154,11 +155,26 @@ class _Pairs:
 
     @classmethod
     def of(cls, kind: ConditioningKind, steerings: Sequence[Steering]) -> "_Pairs":
+        """The rows of those pictures that want it."""
         wanting = [(one, row) for one in steerings if kind in one.scales for row in one.rows]
         return cls(
             [row for _, row in wanting],
             [one.features[kind] for one, _ in wanting],
             [one.scales[kind] for one, _ in wanting],
+        )
+
+    @classmethod
+    def of_all(cls, kind: ConditioningKind, steerings: Sequence[Steering]) -> "_Pairs":
+        """All rows, at weight 0 those of pictures that do not want it.
+
+        Some work is wasted, but passes have few forms in any company: those are compiled and recorded.
+        """
+        some = next(one.features[kind] for one in steerings if kind in one.scales)
+        rows = [(one, row) for one in steerings for row in one.rows]
+        return cls(
+            [row for _, row in rows],
+            [one.features[kind] if kind in one.scales else some for one, _ in rows],
+            [one.scales.get(kind, 0.0) for one, _ in rows],
         )
 
 

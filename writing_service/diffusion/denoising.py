@@ -7,12 +7,8 @@ control image once.
 """
 
 import copy
-import inspect
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -23,144 +19,18 @@ from torch import Tensor
 from writing_service.diffusion.compiling import BatchSizes, nothing_compiled
 from writing_service.diffusion.control_pass import ControlPass
 from writing_service.diffusion.controls import Controls, residuals_of
+from writing_service.diffusion.decoding import Decoder
 from writing_service.diffusion.framing import Frame, NativeSizes
-from writing_service.diffusion.previews import LatentPreview
+from writing_service.diffusion.picture import Direction, Picture, PreparedJob
 from writing_service.diffusion.recording import Recordable, Recorder, Work
-from writing_service.diffusion.steering import Features, Steering, StepInput
+from writing_service.diffusion.rows import directions_of, rows_of, steerings_of, step_input_of
+from writing_service.diffusion.steering import StepInput
 from writing_service.diffusion.texts import TextEncoders, TokenCounter
 from writing_service.diffusion.unet import DeepFeatures, SteppedUNet
-from writing_service.errors import GenerationFailed
-from writing_service.types import ALWAYS, ConditioningKind, GenerationJob, Size, Window
+from writing_service.types import ConditioningKind, GenerationJob, Size
 
 ANY_SIZE = NativeSizes()
 ANY_BATCH = BatchSizes()
-
-
-@dataclass(frozen=True)
-class PreparedJob:
-    """A job's text and control images as the networks take them.
-
-    `states` and `added` hold one row, or under guidance two, the unconditional one first, which only
-    the steps in the window `guidance` take. The sides of `size` are multiples of the VAE's factor.
-    """
-
-    states: Tensor
-    added: Mapping[str, Tensor]
-    features: Features
-    scales: Mapping[ConditioningKind, float]
-    windows: Mapping[ConditioningKind, Window]
-    guidance: Window
-    guidance_scale: float
-    guidance_embedding: Tensor | None
-    cache_interval: int
-    steps: int
-    size: Size
-
-
-@dataclass(frozen=True, eq=False)
-class Direction:
-    """Where a picture's next step leads, (1, channels, height, width), float32.
-
-    `deep` are features that later steps reuse, where the picture wants that.
-    """
-
-    latents: Tensor
-    deep: DeepFeatures | None = None
-
-
-class Picture:
-    """One seed's picture on its way, with a scheduler and a source of noise of its own."""
-
-    def __init__(
-        self, job: PreparedJob, scheduler: Any, generator: torch.Generator, noise: Tensor
-    ) -> None:
-        """`noise` is (1, channels, height, width), float32, of deviation 1."""
-        self.job = job
-        self.steps_done = 0
-        self.latents = noise * scheduler.init_noise_sigma
-        self.expected = self.latents
-        """The finished latents, as far as the scheduler tells what it expects; else the latents."""
-        self.deep: DeepFeatures | None = None
-        """What its last whole step left for shallow ones."""
-        self._scheduler = scheduler
-        self._extra = _step_arguments(scheduler, generator)
-
-    @property
-    def steps(self) -> int:
-        """In all; some schedulers take more than were asked."""
-        return len(self._scheduler.timesteps)
-
-    @property
-    def timestep(self) -> Tensor:
-        """Of the next step, without dimensions."""
-        return self._scheduler.timesteps[self.steps_done]
-
-    @property
-    def rows(self) -> int:
-        """Of the next step's batch: two under guidance, else one."""
-        guided = self.job.guidance.covers(self.steps_done, self.steps)
-        return len(self.job.states) if guided else 1
-
-    @property
-    def keeps(self) -> bool:
-        """Whether steps after the next one may reuse what it finds."""
-        return self.job.cache_interval > 1
-
-    @property
-    def deep_now(self) -> DeepFeatures | None:
-        """What the next step reuses, for its rows; None when it runs the networks as a whole."""
-        if self.deep is None or self.steps_done % self.job.cache_interval == 0:
-            return None
-        return self.deep.of_rows(-self.rows, None)
-
-    @property
-    def scales_now(self) -> Mapping[ConditioningKind, float]:
-        """Weights at the next step, of those kinds that take part in it."""
-        return {
-            kind: scale
-            for kind, scale in self.job.scales.items()
-            if self.job.windows.get(kind, ALWAYS).covers(self.steps_done, self.steps)
-        }
-
-    def scaled(self) -> Tensor:
-        """The latents as the networks take them at the next step."""
-        return self._scheduler.scale_model_input(self.latents, self.timestep)
-
-    def guided(self, answer: Tensor) -> Tensor:
-        """One direction from the UNet's answer to the picture's rows."""
-        if len(answer) == 1:
-            return answer
-        unwanted, wanted = answer.chunk(2)
-        return unwanted + self.job.guidance_scale * (wanted - unwanted)
-
-    @torch.no_grad()
-    def advance(self, direction: Direction) -> None:
-        """Take the step."""
-        taken = self._scheduler.step(direction.latents, self.timestep, self.latents, **self._extra)
-        self.latents = taken.prev_sample
-        told = (taken.get(name) for name in ("pred_original_sample", "denoised"))
-        self.expected = next((one for one in told if one is not None), self.latents)
-        self.deep = direction.deep
-        self.steps_done += 1
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """A decoded picture (1, 3, height, width) from -1 to 1, float32, once the device has `ended`."""
-
-    pixels: Tensor
-    ended: torch.Event | None = None
-
-    def finite(self) -> Tensor:
-        """The pixels, waited for. Raises GenerationFailed when numbers overflowed: they would be black."""
-        if self.ended is not None:
-            self.ended.synchronize()
-        if bool(torch.isfinite(self.pixels).all()):
-            return self.pixels
-        raise GenerationFailed(
-            "The model's numbers overflowed and gave no picture; set ai_generation.gpu.dtype to "
-            "bfloat16 or float32, or use a VAE that is made for float16."
-        )
 
 
 class Denoiser:
@@ -191,7 +61,7 @@ class Denoiser:
         self._texts = TextEncoders(base, device, counter)
         self._unet = SteppedUNet(base.unet)
         self._ended: torch.Event | None = None
-        self._beside = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.decoder = Decoder(base, device)
         self.controls = controls
 
     @property
@@ -203,10 +73,6 @@ class Denoiser:
     def base(self) -> Any:
         """The diffusers pipeline."""
         return self._base
-
-    def drawn_size(self, job: GenerationJob) -> Size:
-        """The size at which the job's pictures are drawn, before they are cut and reduced."""
-        return self._frame(job.size).drawn
 
     def rows(self, job: GenerationJob) -> int:
         """That a picture of the job takes in a batch: two under guidance, else one."""
@@ -220,7 +86,7 @@ class Denoiser:
     @torch.no_grad()
     def prepare(self, job: GenerationJob) -> PreparedJob:
         """Encode the prompt and embed the control images; the same for all pictures of the job."""
-        frame, rows = self._frame(job.size), self.rows(job)
+        frame, rows = self.frame(job.size), self.rows(job)
         text = self._texts.encode(job.prompt, job.negative_prompt, rows == 2)
         images = {
             kind: self._tensor(frame.fit(job.control_images[kind]))
@@ -290,36 +156,8 @@ class Denoiser:
         if before is not None:
             before.synchronize()
 
-    @cached_property
-    def preview(self) -> LatentPreview:
-        """Of the VAE in use, fitted at the first call."""
-        return LatentPreview.fit(self._base.vae, self._device)
-
-    @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Decoded]:
-        """A picture of each of the latents (n, channels, height, width); on CUDA beside further steps."""
-        if self._beside is None:
-            return [Decoded(one) for one in self._decoded(latents).split(1)]
-        # After the steps that are asked for by now, while those to come go on.
-        self._beside.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(self._beside):
-            pixels = self._decoded(latents)
-            latents.record_stream(self._beside)
-            ended = self._beside.record_event()
-        return [Decoded(one, ended) for one in pixels.split(1)]
-
-    def _decoded(self, latents: Tensor) -> Tensor:
-        """(n, 3, height, width) from -1 to 1, float32."""
-        vae = self._base.vae
-        unscaled = _unscaled(latents, vae.config).to(vae.dtype)
-        return vae.decode(unscaled, return_dict=False)[0].float()
-
-    def to_picture(self, decoded: Decoded, asked: Size) -> Image.Image:
-        """An image of the asked size. On any thread. Raises GenerationFailed, see Decoded."""
-        (drawn,) = self._base.image_processor.postprocess(decoded.finite(), output_type="pil")
-        return self._frame(asked).restore(drawn)
-
-    def _frame(self, asked: Size) -> Frame:
+    def frame(self, asked: Size) -> Frame:
+        """Where a picture of this size is drawn."""
         return self._native.frame(asked, self.size_multiple)
 
     @property
@@ -329,28 +167,28 @@ class Denoiser:
     def _whole(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        step = _step_input(pictures, self._dtype, self._sizes)
-        passes = self.controls.passes(step, _steerings(pictures), self._sizes)
+        step = step_input_of(pictures, self._dtype, self._sizes)
+        passes = self.controls.passes(step, steerings_of(pictures), self._sizes)
         if not any(picture.keeps for picture in pictures):
             (answer,) = self._run("whole", self._unet_whole, [step, *passes])
-            return _directions(answer, pictures)
+            return directions_of(answer, pictures)
         answer, hidden, *residuals = self._run("whole and deep", self._unet_deep, [step, *passes])
         deep = DeepFeatures(hidden, tuple(residuals))
         kept = [
             deep.of_rows(rows.start, rows.stop) if picture.keeps else None
-            for picture, rows in zip(pictures, _rows(pictures), strict=True)
+            for picture, rows in zip(pictures, rows_of(pictures), strict=True)
         ]
-        return _directions(answer, pictures, kept)
+        return directions_of(answer, pictures, kept)
 
     def _shallow(self, pictures: Sequence[Picture]) -> list[Direction]:
         if not pictures:
             return []
-        step = _step_input(pictures, self._dtype, self._sizes)
+        step = step_input_of(pictures, self._dtype, self._sizes)
         features = [one.deep_now for one in pictures if one.deep_now]
         rows = [one.of_rows(row, row + 1) for one in features for row in range(len(one.hidden))]
         deep = DeepFeatures.together(self._sizes.filled(rows))
         (answer,) = self._run("shallow", self._unet_shallow, [step, deep])
-        return _directions(answer, pictures, [picture.deep for picture in pictures])
+        return directions_of(answer, pictures, [picture.deep for picture in pictures])
 
     def _run(self, name: str, work: Work, given: Sequence[Recordable]) -> tuple[Tensor, ...]:
         """By a recording where the device keeps those, and the models stay there."""
@@ -396,13 +234,6 @@ class Denoiser:
         return randn_tensor(shape, generator, self._device, torch.float32)
 
 
-def _rows(pictures: Sequence[Picture]) -> list[range]:
-    """Which rows of the batch are each picture's."""
-    ends = list(itertools.accumulate(picture.rows for picture in pictures))
-    starts = [0, *ends[:-1]]
-    return [range(start, end) for start, end in zip(starts, ends, strict=True)]
-
-
 def _blank(size: Size, kinds: Iterable[ConditioningKind]) -> GenerationJob:
     """One unguided step of nothing under all these kinds."""
     image = Image.new("RGB", (size.width, size.height))
@@ -415,60 +246,4 @@ def _blank(size: Size, kinds: Iterable[ConditioningKind]) -> GenerationJob:
         guidance_scale=1.0,
         seeds=(0,),
         size=size,
-    )
-
-
-def _steerings(pictures: Sequence[Picture]) -> list[Steering]:
-    return [
-        Steering(rows, picture.job.features, picture.scales_now)
-        for picture, rows in zip(pictures, _rows(pictures), strict=True)
-    ]
-
-
-def _step_input(pictures: Sequence[Picture], dtype: torch.dtype, sizes: BatchSizes) -> StepInput:
-    """All rows, picture after picture."""
-    # The last rows of a job's are the wanted ones, which stay when its guidance is over.
-    rows = sizes.filled([(one, row) for one in pictures for row in range(-one.rows, 0)])
-    scaled = {picture: picture.scaled().to(dtype) for picture in pictures}
-    embeddings = [picture.job.guidance_embedding for picture, _ in rows]
-    known = [one for one in embeddings if one is not None]
-    return StepInput(
-        torch.cat([scaled[picture] for picture, _ in rows]),
-        torch.stack([picture.timestep for picture, _ in rows]),
-        torch.stack([picture.job.states[row] for picture, row in rows]),
-        {
-            name: torch.stack([picture.job.added[name][row] for picture, row in rows])
-            for name in pictures[0].job.added
-        },
-        torch.cat(known) if known else None,
-    )
-
-
-def _directions(
-    answer: Tensor, pictures: Sequence[Picture], deep: Sequence[DeepFeatures | None] = ()
-) -> list[Direction]:
-    """The UNet's answer to all rows, taken apart; rows beyond the pictures' only filled the batch."""
-    counts = [picture.rows for picture in pictures]
-    parts = answer[: sum(counts)].float().split(counts)
-    kept = deep or [None] * len(pictures)
-    return [
-        Direction(picture.guided(part), features)
-        for picture, part, features in zip(pictures, parts, kept, strict=True)
-    ]
-
-
-def _step_arguments(scheduler: Any, generator: torch.Generator) -> dict[str, Any]:
-    """The keywords that this scheduler's step takes: some draw noise of their own."""
-    known = inspect.signature(scheduler.step).parameters
-    return {name: one for name, one in {"generator": generator}.items() if name in known}
-
-
-def _unscaled(latents: Tensor, config: Any) -> Tensor:
-    """What the VAE was trained on, from what the UNet was."""
-    mean, deviation = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-    if mean is None or deviation is None:
-        return latents / config.scaling_factor
-    shape = (1, -1, 1, 1)
-    return latents * latents.new_tensor(deviation).view(shape) / config.scaling_factor + (
-        latents.new_tensor(mean).view(shape)
     )

@@ -15,10 +15,12 @@ from typing import Any
 from torch import Tensor
 
 from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of, refusal
-from writing_service.diffusion.denoising import Decoded, Denoiser, Direction, Picture
+from writing_service.diffusion.decoding import Decoded
+from writing_service.diffusion.denoising import Denoiser
 from writing_service.diffusion.doors import Stage
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, JobShape, Order, Report
+from writing_service.diffusion.picture import Direction, Picture
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.thrift import ThriftyDenoiser
 from writing_service.errors import GenerationFailed, ServiceUnavailable
@@ -66,7 +68,7 @@ class DenoisingEngine:
         monotonic clock. Raises ServiceUnavailable when closed, DeadlinePassed, QueueFull.
         """
         shape = JobShape(
-            self._denoiser.drawn_size(job),
+            self._denoiser.frame(job.size).drawn,
             self._denoiser.rows(job),
             self._denoiser.text_chunks(job),
         )
@@ -198,7 +200,8 @@ class DenoisingEngine:
         try:
             if isinstance(decoded, GenerationFailed):
                 raise decoded
-            image = self._denoiser.to_picture(decoded, drawing.order.job.size)
+            frame = self._denoiser.frame(drawing.order.job.size)
+            image = self._denoiser.decoder.to_picture(decoded, frame)
             drawing.order.deliver(drawing, GeneratedImage(image, drawing.seed))
         except Exception as error:
             self._fail([drawing], error)
@@ -218,7 +221,7 @@ class DenoisingEngine:
             every, picture = drawing.order.job.preview_every, _picture(drawing)
             if every and picture.steps_done % every == 0 and drawing.steps_left:
                 self._converters.submit(
-                    self._preview, drawing, self._denoiser.preview, picture.expected
+                    self._preview, drawing, self._denoiser.decoder.preview, picture.expected
                 )
 
     def _preview(self, drawing: Drawing, preview: LatentPreview, expected: Tensor) -> None:

@@ -173,6 +173,11 @@ class GPUManager:
         if self.optimization_profile.memory_efficient:
             self.empty_cache()
 
+    def free_memory(self) -> None:
+        """After memory ran out. A model that was on its way to the device may be there in part: bring all back."""
+        self._tuning.release()
+        self.empty_cache()
+
     def empty_cache(self) -> None:
         """Give memory that torch keeps for later back to the device."""
         if self.device.kind == "cuda":

@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 from PIL import Image
 
-from writing_service.diffusion.denoising import Picture, PreparedJob
 from writing_service.diffusion.doors import Progress, Stage
+from writing_service.diffusion.picture import Picture, PreparedJob
 from writing_service.types import DrawnImages, GeneratedImage, GenerationJob, Size
 
 Report = Callable[[Progress], None]

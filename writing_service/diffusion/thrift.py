@@ -7,14 +7,10 @@ from typing import TypeVar
 
 import torch
 
-from writing_service.diffusion.denoising import (
-    Decoded,
-    Denoiser,
-    Direction,
-    Picture,
-    PreparedJob,
-)
+from writing_service.diffusion.decoding import Decoded
+from writing_service.diffusion.denoising import Denoiser
 from writing_service.diffusion.gpu import GPUManager
+from writing_service.diffusion.picture import Direction, Picture, PreparedJob
 from writing_service.errors import GenerationFailed
 from writing_service.types import GenerationJob, Size
 
@@ -59,7 +55,7 @@ class ThriftyDenoiser:
         """Each one's picture, or its failure."""
 
         def decode(some: Sequence[Picture]) -> Sequence[Decoded]:
-            return self._denoiser.decode(torch.cat([one.latents for one in some]))
+            return self._denoiser.decoder.decode(torch.cat([one.latents for one in some]))
 
         reliefs = [self._tiled, self._offloaded]
         return self._halving(decode, pictures, reliefs, lambda one: one.job.size)
@@ -97,7 +93,7 @@ class ThriftyDenoiser:
             logger.warning("Memory ran out over %d picture(s): %s", len(items), error)
         self.shortages += 1
         self._denoiser.forget_recordings()
-        self._gpu.empty_cache()
+        self._gpu.free_memory()
         return None
 
     @contextmanager
