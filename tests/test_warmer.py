@@ -10,7 +10,7 @@ from writing_service.diffusion.fake import FakeGPU, FakeLoader, FakePipeline
 from writing_service.errors import GenerationFailed
 from writing_service.warmer import WORDS, ModelWarmer
 
-STAGES = {"render", "conditioning", "prompt", "queue", "denoise", "decode", "encode"}
+STAGES = {"render", "conditioning", "prompt", "queue", "denoise", "decode", "legibility", "encode"}
 AT_START = "ai_generation.warmup.at_start=true"
 
 

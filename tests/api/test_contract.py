@@ -59,7 +59,7 @@ METADATA_KEYS = {
     "gpu_memory_used_mb",
     "legibility",
 }
-STAGES = {"render", "conditioning", "prompt", "queue", "denoise", "decode", "encode"}
+STAGES = {"render", "conditioning", "prompt", "queue", "denoise", "decode", "legibility", "encode"}
 KINDS = {"canny", "depth", "segmentation", "scribble"}
 
 

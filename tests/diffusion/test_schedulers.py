@@ -63,4 +63,5 @@ async def test_every_known_scheduler_draws(tiny: Path, make_loader: Loaders) -> 
         pipeline.close()
 
     assert len(pictures) == len(KNOWN) > 10
-    assert len({*pictures.values()}) > 5
+    # One step is the same in many of them.
+    assert len({*pictures.values()}) > 3

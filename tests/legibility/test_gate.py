@@ -114,7 +114,7 @@ async def test_a_kind_that_is_switched_off_stays_off():
 async def test_without_controlnets_no_word_is_expected():
     generator, pipeline = fake_generator(FakePipeline(), ON)
     off = dict.fromkeys(ConditioningKind, 0.0)
-    result = await generator.generate(WritingRequest("a", conditioning_weights=off))
+    result = await generator.generate(WritingRequest("猫", "cat", conditioning_weights=off))
     assert len(pipeline.jobs) == 1
     assert result.metadata["legibility"]["passed"]
     assert result.warnings == ()
@@ -130,7 +130,7 @@ async def test_weights_end_at_the_largest_that_a_request_may_ask_for():
 
 
 async def test_near_the_deadline_the_picture_that_is_there_goes_out():
-    generator, pipeline = fake_generator(FakePipeline(seconds=0.4, hides_below=99), ON)
+    generator, pipeline = fake_generator(FakePipeline(seconds=0.7, hides_below=99), ON)
     await generator.generate(WORD)  # whatever is slow at the first time
     pipeline.jobs.clear()
     result = await generator.generate(WORD, deadline=time.monotonic() + 1.6)
