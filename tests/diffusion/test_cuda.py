@@ -22,6 +22,7 @@ PLACINGS = [
     {"enable_cpu_offload": True},
     {"enable_sequential_cpu_offload": True},
     {"use_torch_compile": True},
+    {"use_cuda_graphs": True},
     {"enable_attention_slicing": True, "enable_vae_slicing": True},
     {"memory_efficient": True, "channels_last": False},
 ]
@@ -34,7 +35,7 @@ async def test_picture_is_that_of_the_cpu(
 ) -> None:
     one_for_all = {"controlnet_models": {}, "controlnet_union": str(tiny / "union")}
     settings = model_settings(tiny, **(one_for_all if union else {}))
-    off = {"use_torch_compile": False, "enable_vae_tiling": False}
+    off = {"use_torch_compile": False, "use_cuda_graphs": False, "enable_vae_tiling": False}
     on_cuda = gpu_settings(device="cuda", **{**off, **placing})
     loaders = [make_loader(settings), make_loader(settings, gpu_settings=on_cuda)]
 
