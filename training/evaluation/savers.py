@@ -1,7 +1,6 @@
 """What each step saver costs: the same words drawn exactly and with one of them, side by side."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from statistics import mean, median
 
@@ -61,35 +60,27 @@ class Savers:
             yield Row(f"saver — {name}", f"{what}, words read {told(one.read, one.plain)}")
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    drawing: Drawing
-    plain: Future[bool]
-    read: Future[bool]
-
-
 async def measure(bench: Bench) -> Savers:
-    """Every word with every saver, in turns, so that all meet the same machine."""
+    """Every word with every saver, in turns, so that all meet the same machine; read when all are drawn."""
     settings = load_settings()
     savers = {**SAVERS, **settings.ai_generation.presets}
     generator = create_generator(_with_presets(settings, savers))
     own = replace(bench, generator=generator)
     words = bench.held_out(WORDS)
     progress = Progress("savers", len(words) * len(savers))
-    drawn = {name: list[_Drawn]() for name in savers}
+    drawn = {name: list[Drawing]() for name in savers}
     for number, entry in enumerate(words):
         for name, some in drawn.items():
             style = STYLES[number % len(STYLES)]
-            drawing = await own.draw(entry.word, entry.meaning, style, number, preset=name)
-            plain = bench.readers.ask_plain(drawing.word, entry.language)
-            read = bench.readers.ask(drawing.picture, drawing.word, entry.language)
-            some.append(_Drawn(drawing, plain, read))
+            some.append(await own.draw(entry.word, entry.meaning, style, number, preset=name))
             progress.tick()
     generator.close()
-    bench.show(
-        "savers", [[one.drawing.picture for one in some[:_SHOWN]] for some in drawn.values()], 112
+    shown = [[one.picture for one in some[:_SHOWN]] for some in drawn.values()]
+    bench.show("savers", shown, 112)
+    languages = [entry.language for entry in words]
+    return Savers(
+        {name: _saved(bench, some, drawn[EXACT], languages) for name, some in drawn.items()}
     )
-    return Savers({name: _saved(some, drawn[EXACT]) for name, some in drawn.items()})
 
 
 def _with_presets(settings: Settings, presets: Mapping[str, PresetSettings]) -> Settings:
@@ -97,13 +88,22 @@ def _with_presets(settings: Settings, presets: Mapping[str, PresetSettings]) -> 
     return settings.model_copy(update={"ai_generation": drawing})
 
 
-def _saved(some: Sequence[_Drawn], exact: Sequence[_Drawn]) -> Saved:
-    pairs = list(zip(some, exact, strict=True))
+def _saved(
+    bench: Bench, some: Sequence[Drawing], exact: Sequence[Drawing], languages: Sequence[str]
+) -> Saved:
+    asked = [
+        (
+            bench.readers.ask_plain(one.word, language),
+            bench.readers.ask(one.picture, one.word, language),
+        )
+        for one, language in zip(some, languages, strict=True)
+    ]
+    pairs = zip(some, exact, strict=True)
     return Saved(
-        median(one.drawing.result.metadata["stage_times_ms"]["denoise"] / 1000 for one in some),
-        mean(similarity(one.drawing.picture, other.drawing.picture) for one, other in pairs),
-        sum(one.plain.result() for one in some),
-        sum(one.plain.result() and one.read.result() for one in some),
+        median(one.result.metadata["stage_times_ms"]["denoise"] / 1000 for one in some),
+        mean(similarity(one.picture, other.picture) for one, other in pairs),
+        sum(plain.result() for plain, _ in asked),
+        sum(plain.result() and read.result() for plain, read in asked),
     )
 
 
