@@ -91,7 +91,7 @@ def test_a_leak_is_found_through_noise(slope: float, seed: int) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_noise_alone_is_no_leak(seed: int) -> None:
     memory = Memory()
-    noise = np.random.default_rng(seed).normal(0, 20, 400)
+    noise = np.random.default_rng(seed).normal(0, 10, 400)
 
     assert not any(run(detector(memory), memory, [1000 + float(one) for one in noise]))
 
