@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pytesseract
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,7 +102,8 @@ def test_rapidocr_reads_gold_on_blue(word_of: WordOf, text: str):
 @needs_tesseract
 def test_tesseract_knows_the_words_language_by_its_own_name(word_of: WordOf):
     reader = Tesseract()
-    assert reader.language_for("Han", "zh") == "chi_sim"
+    if "chi_sim" in pytesseract.get_languages():
+        assert reader.language_for("Han", "zh") == "chi_sim"
     assert reader.language_for("Latin", "en") == "eng"
     assert "eng" in (reader.language_for("Latin", "") or "").split("+")
     assert reader.language_for("Runic", "") is None
