@@ -22,7 +22,12 @@ from writing_service.encoding import (
     parameters_of,
     with_text,
 )
-from writing_service.types import AIGenerationResult, ImageFormat, WritingRequest
+from writing_service.types import (
+    AIGenerationResult,
+    ConditioningKind,
+    ImageFormat,
+    WritingRequest,
+)
 
 
 @pytest.fixture
@@ -75,6 +80,17 @@ async def test_a_png_tells_what_it_was_made_from(result: AIGenerationResult):
     assert 'Hint: "a roof: over"' in pairs
     assert "Pictogram: books" in pairs
     assert "ControlNet canny: " in pairs
+
+
+async def test_a_png_tells_what_its_steps_left_out(result: AIGenerationResult):
+    generator, _ = fake_generator()
+    windows = {ConditioningKind.DEPTH: (0.0, 0.5)}
+    request = WritingRequest("猫", seed=1, preset="fast", conditioning_windows=windows)
+    text = parameters_of(await generator.generate(request))
+
+    assert "Steps: 4, CFG scale: 2.0, Preset: fast, Guidance until: 0.5" in text
+    assert " from 0 to 0.5, ControlNet segmentation" in text
+    assert "Preset" not in parameters_of(result)
 
 
 async def test_the_second_picture_has_its_own_seed(result: AIGenerationResult):

@@ -28,7 +28,7 @@ def test_there_are_overrides_to_test() -> None:
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_every_override_of_the_page_composes(override: str) -> None:
-    load_settings([override])
+    assert load_settings([override]).ai_generation
 
 
 def test_every_symptom_has_a_remedy() -> None:

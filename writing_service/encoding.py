@@ -137,6 +137,7 @@ def _pairs(result: AIGenerationResult, index: int) -> Iterator[tuple[str, Any]]:
     legibility = told["legibility"]["pictures"][index]
     yield "Steps", told["num_inference_steps"]
     yield "CFG scale", told["guidance_scale"]
+    yield from _savers(told)
     yield "Seed", result.images[index].seed
     yield "Size", f"{told['width']}x{told['height']}"
     yield "Model", told["model_used"]
@@ -148,12 +149,23 @@ def _pairs(result: AIGenerationResult, index: int) -> Iterator[tuple[str, Any]]:
         yield "Scene seed", told["seed_used"]
     yield "Pictogram", (told["pictogram_used"] or {"name": "off"})["name"]
     for kind, methods in told["conditioning_methods_used"].items():
-        weight = legibility["weights"][kind]
-        yield f"ControlNet {kind}", f"{methods[0]} {weight:g}"
+        weight, window = legibility["weights"][kind], told["conditioning_windows_used"].get(kind)
+        when = f" from {window[0]:g} to {window[1]:g}" if window else ""
+        yield f"ControlNet {kind}", f"{methods[0]} {weight:g}{when}"
     yield "Legibility", legibility["score"]
     if len(legibility["attempts"]) > 1:
         yield "Legibility attempts", "; ".join(map(_attempt, legibility["attempts"]))
     yield "Version", f"writing-service {__version__}"
+
+
+def _savers(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What the steps left out, and the preset that said so; nothing for exact pictures."""
+    if told["preset_used"]:
+        yield "Preset", told["preset_used"]
+    if told["guidance_until"] < 1:
+        yield "Guidance until", f"{told['guidance_until']:g}"
+    if told["cache_interval"] > 1:
+        yield "Cache interval", told["cache_interval"]
 
 
 def _attempt(told: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def assembled(
     controls = controls_of(networks)
     applied = gpu.optimize_pipeline(base, controls.networks, controls.embedders)["applied"]
     sizes = BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys()))
-    recorder = Recorder() if "use_cuda_graphs" in applied else None
+    recorder = Recorder(gpu.torch_device) if "use_cuda_graphs" in applied else None
     counter = TokenCounter((base.tokenizer, base.tokenizer_2))
     denoiser = Denoiser(
         base, controls, gpu.torch_device, gpu.dtype, counter, sizes=sizes, recorder=recorder

@@ -139,7 +139,7 @@ class PipelineAssembly:
             counter,
             self._drawing.sizes(settings),
             BatchSizes(fixed=bool(FOR_FIXED_SIZES & applied.keys())),
-            Recorder() if "use_cuda_graphs" in applied else None,
+            Recorder(self._gpu.torch_device) if "use_cuda_graphs" in applied else None,
         )
         if "use_torch_compile" in applied:
             self._compile(denoiser)

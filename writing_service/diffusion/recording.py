@@ -59,13 +59,19 @@ class _Recording:
 class Recorder:
     """Runs passes on a CUDA device, by a recording where there is one. One thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._recordings = OrderedDict[Hashable, _Recording]()
         self._refused = set[Hashable]()
         self._pool: Any = None
 
     def run(self, name: str, work: Work, given: Sequence[Recordable]) -> tuple[Tensor, ...]:
         """`work(*given)`. The same name and forms always mean the same work."""
+        # Streams and graphs are those of the device in use, which need not be the first one.
+        with torch.cuda.device(self._device):
+            return self._run(name, work, given)
+
+    def _run(self, name: str, work: Work, given: Sequence[Recordable]) -> tuple[Tensor, ...]:
         form = (name, *(one.form for one in given))
         if form in self._refused:
             return work(*given)

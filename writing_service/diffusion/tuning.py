@@ -112,7 +112,7 @@ def _xformers(models: _Models) -> str | None:
             # Tries its kernel on a small tensor first.
             model.enable_xformers_memory_efficient_attention()
     except Exception as error:
-        # Built for another torch or card it raises anything from ImportError to NotImplementedError.
+        # Built for another torch or card it raises whatever comes.
         for model in models.denoisers:
             model.set_default_attn_processor()
         logger.warning("xformers does not work here, torch's own attention is used: %s", error)

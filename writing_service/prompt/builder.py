@@ -119,7 +119,7 @@ def _importance(template: str) -> Importance:
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """In one pass, so that a placeholder's name in a user's text stays text."""
+    """In one pass, so that braces in a user's text stay text."""
     return " ".join(_PLACEHOLDER.sub(lambda found: values[found[1]], template).split())
 
 
