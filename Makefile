@@ -39,7 +39,7 @@ workers ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(workers) --dist loadscope
 
 test: $(DEV)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not services"
 
 test-all: $(DEV)
 	$(PYTEST)

@@ -1,7 +1,6 @@
 """Pictures as files."""
 
 import asyncio
-import base64
 import io
 import threading
 from collections.abc import Callable, Iterator
@@ -138,8 +137,8 @@ def test_texts_stand_beside_each_other():
 
 async def test_files_come_in_the_order_asked_for(pool: EncodingPool):
     images = [Image.new("RGB", (side, 9)) for side in range(1, 21)]
-    files = await pool.base64([lambda image=image: encode_drawing(image) for image in images])
-    assert [opened(base64.b64decode(file)).size for file in files] == [one.size for one in images]
+    files = await pool.files([lambda image=image: encode_drawing(image) for image in images])
+    assert [opened(file).size for file in files] == [one.size for one in images]
 
 
 async def test_several_are_encoded_at_once_and_off_the_event_loop(pool: EncodingPool):
@@ -149,7 +148,7 @@ async def test_several_are_encoded_at_once_and_off_the_event_loop(pool: Encoding
         meeting.wait()
         return threading.current_thread().name.encode()
 
-    threads = {base64.b64decode(one) for one in await pool.base64([encode] * 3)}
+    threads = set(await pool.files([encode] * 3))
     assert len(threads) == 3
     assert threading.current_thread().name.encode() not in threads
 
@@ -168,7 +167,7 @@ async def test_the_event_loop_goes_on_meanwhile(pool: EncodingPool):
 
 async def test_an_encoders_error_is_told(pool: EncodingPool):
     with pytest.raises(ZeroDivisionError):
-        await pool.base64([lambda: b"", lambda: bytes(1 // 0)])
+        await pool.files([lambda: b"", lambda: bytes(1 // 0)])
 
 
 async def test_a_closed_pool_takes_no_more(pool: EncodingPool):

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from writing_service import __version__
 from writing_service.api.admission import Admission, BodyLimit
+from writing_service.api.answers import AnswerDesk
 from writing_service.api.health import health_routes
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
@@ -70,7 +71,9 @@ def create_app(
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
     add_problem_handlers(app)
-    app.include_router(writing_routes(generator, encoding, admission, started))
+    app.include_router(
+        writing_routes(generator, AnswerDesk(generator, encoding), admission, started)
+    )
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
     return app
 

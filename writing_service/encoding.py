@@ -58,17 +58,13 @@ class EncodingPool:
         """What `encode` gives."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, encode)
 
-    async def base64(self, encodings: Sequence[Encode]) -> list[str]:
-        """All of them at once, as JSON carries them, in the given order; give the slowest first."""
-        return await asyncio.gather(*(self._base64(one) for one in encodings))
+    async def files(self, encodings: Sequence[Encode]) -> list[bytes]:
+        """All of them at once, in the given order; give the slowest first."""
+        return await asyncio.gather(*(self.file(one) for one in encodings))
 
     def close(self) -> None:
         """Take no more; those that run end."""
         self._workers.shutdown(wait=True, cancel_futures=True)
-
-    async def _base64(self, encode: Encode) -> str:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._workers, lambda: to_base64(encode()))
 
 
 def encode_picture(
