@@ -5,10 +5,15 @@ they are imported, and processes that tests start inherit it.
 """
 
 import os
+from pathlib import Path
 
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Without a GPU, Triton's kernels run in its interpreter, where it is installed. It reads this when it is imported.
+if not Path("/dev/nvidia0").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # A busy machine is slow now and then; that says nothing about what is tested.
 settings.register_profile("unhurried", deadline=None)

@@ -166,6 +166,7 @@ class GPUSettings(Slice):
     channels_last: bool | None
     use_torch_compile: bool | None
     use_cuda_graphs: bool | None
+    fuse_blocks: bool | None
     max_batch_size: Annotated[int, Field(ge=1, le=64)] | None
 
 

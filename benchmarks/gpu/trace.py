@@ -51,7 +51,7 @@ def trace(bench: Bench) -> None:
         issuing, whole = _timed(bench, ours, picture)
         bench.row("a step", step_ms=whole / STEPS, issuing_ms=issuing / STEPS)
         kind = ProfilerActivity.CUDA if bench.on_gpu else ProfilerActivity.CPU
-        with profile(activities=[kind]) as profiler:
+        with profile(activities=[kind], acc_events=True) as profiler:
             _steps(ours, picture)
             bench.wait()
         if bench.on_gpu:

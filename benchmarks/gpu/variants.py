@@ -102,6 +102,7 @@ def preferred(backend: SDPBackend) -> Any:
 VARIANTS: Mapping[str, Variant] = {
     "as the profile": Variant(),
     "not recorded": Variant({"use_cuda_graphs": False}),
+    "blocks not fused": Variant({"fuse_blocks": False}),
     "not compiled": Variant(NOT_COMPILED),
     "not compiled, not recorded": Variant({**NOT_COMPILED, "use_cuda_graphs": False}),
     "not compiled, not channels last": Variant({**NOT_COMPILED, "channels_last": False}),
@@ -112,9 +113,12 @@ VARIANTS: Mapping[str, Variant] = {
     "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
     "fused projections": Variant(tweak=fused),
-    "blocks and group norms compiled": Variant(tweak=compiled(("GroupNorm",), dynamic=True)),
-    "blocks and residual blocks compiled": Variant(tweak=compiled(("ResnetBlock2D",))),
-    "blocks and whole transformers compiled": Variant(tweak=compiled(("Transformer2DModel",))),
+    "blocks and residual blocks compiled": Variant(
+        {"fuse_blocks": False}, compiled(("ResnetBlock2D",))
+    ),
+    "blocks and whole transformers compiled": Variant(
+        {"fuse_blocks": False}, compiled(("Transformer2DModel",))
+    ),
     "blocks compiled by max-autotune": Variant(
         NOT_COMPILED, compiled((BLOCK,), "max-autotune-no-cudagraphs")
     ),

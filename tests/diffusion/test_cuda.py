@@ -23,6 +23,7 @@ PLACINGS = [
     {"enable_sequential_cpu_offload": True},
     {"use_torch_compile": True},
     {"use_cuda_graphs": True},
+    {"fuse_blocks": False},
     {"enable_attention_slicing": True, "enable_vae_slicing": True},
     {"memory_efficient": True, "channels_last": False},
 ]

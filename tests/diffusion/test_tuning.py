@@ -45,6 +45,7 @@ async def test_reports_what_took_effect(tiny: Path, make_loader: Loaders) -> Non
         "enable_sequential_cpu_offload",
         "use_torch_compile",
         "use_cuda_graphs",
+        "fuse_blocks",
     ]
     assert set(took["not_applied"]) == {*needs_cuda, *off}
     assert all("CUDA" in took["not_applied"][name] for name in needs_cuda)

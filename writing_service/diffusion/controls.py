@@ -12,6 +12,7 @@ what runs are *pairs* of a picture and a kind that it wants now; a network nobod
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -81,11 +82,33 @@ def controls_of(networks: Mapping[ConditioningKind, Any]) -> Controls:
 def residuals_of(step: StepInput, passes: Sequence[ControlPass]) -> Residuals | None:
     """Run them; for all rows of the step, weighted and summed."""
     total = ResidualSum(len(step.sample))
-    for one in passes:
-        answer = one.run(step)
+    for one, answer in zip(passes, _beside_each_other(step, passes), strict=True):
         for share in one.shares:
             total.add(share.rows, answer.part(share.start, share.end))
     return total.residuals
+
+
+def _beside_each_other(step: StepInput, passes: Sequence[ControlPass]) -> list[Residuals]:
+    """Each pass's answer. A GPU has them on streams of their own: a kernel of one fills what another's leaves idle."""
+    device = step.sample.device
+    if device.type != "cuda" or len(passes) < 2:
+        return [one.run(step) for one in passes]
+    here = torch.cuda.current_stream(device)
+    streams = [_stream(device, place) for place in range(len(passes))]
+    answers = list[Residuals]()
+    for one, stream in zip(passes, streams, strict=True):
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream):
+            answers.append(one.run(step))
+    for stream in streams:
+        here.wait_stream(stream)
+    return answers
+
+
+@cache
+def _stream(device: torch.device, place: int) -> torch.cuda.Stream:
+    """Always the same, for each keeps memory of its own to work in."""
+    return torch.cuda.Stream(device)
 
 
 class SeparateControls:

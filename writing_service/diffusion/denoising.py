@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
@@ -215,11 +216,10 @@ class Denoiser:
         ids = torch.tensor([[*whole, 0, 0, *whole]], dtype=torch.float32, device=self._device)
         return ids.repeat(rows, 1)
 
-    def _tensor(self, image: Any) -> Tensor:
-        """PIL → (1, 3, height, width) from 0 to 1."""
-        processor = self._base.image_processor
-        pixels = processor.numpy_to_pt(processor.pil_to_numpy(image))
-        return pixels.to(device=self._device, dtype=self._dtype)
+    def _tensor(self, image: Image.Image) -> Tensor:
+        """RGB → (1, 3, height, width) from 0 to 1. Bytes go to the device, which is quicker at fractions."""
+        pixels = torch.from_numpy(np.array(image)).to(self._device)
+        return (pixels.permute(2, 0, 1)[None].float() / 255).to(self._dtype).contiguous()
 
     def _guidance_embedding(self, scale: float) -> Tensor:
         width = self._base.unet.config.time_cond_proj_dim

@@ -38,6 +38,7 @@ class OptimizationProfile:
     channels_last: bool = True
     use_torch_compile: bool = False
     use_cuda_graphs: bool = False
+    fuse_blocks: bool = True
     max_batch_size: int = 1
 
     @property
@@ -57,6 +58,7 @@ COSTS: Mapping[str, str] = MappingProxyType(
         "enable_xformers": "a package more; no faster than torch's fused attention on present cards",
         "channels_last": "nothing in memory; a conversion when the models load",
         "use_torch_compile": "loading takes longer, by seconds to minutes; batches are filled up to fixed sizes",
+        "fuse_blocks": "rounds a little otherwise; its kernels are built when they first run",
         "use_cuda_graphs": "the first batch of each form waits for its recording, which keeps memory of its own",
     }
 )
@@ -65,7 +67,7 @@ COSTS: Mapping[str, str] = MappingProxyType(
 FOR_FIXED_SIZES = {"use_torch_compile", "use_cuda_graphs"}
 """Options under which batches come in fixed sizes only."""
 
-CPU = OptimizationProfile("cpu")
+CPU = OptimizationProfile("cpu", fuse_blocks=False)
 _QUICKEST = {"use_torch_compile": True, "use_cuda_graphs": True}
 BY_MEMORY: tuple[tuple[float, OptimizationProfile], ...] = (
     (80, OptimizationProfile("ultra_high_memory", max_batch_size=8, **_QUICKEST)),
@@ -104,6 +106,7 @@ def fitted(device: DeviceInfo, footprint: Footprint) -> OptimizationProfile:
         enable_sequential_cpu_offload=layers,
         use_torch_compile=tier.use_torch_compile and not offload,
         use_cuda_graphs=tier.use_cuda_graphs and not offload,
+        fuse_blocks=not layers,
         max_batch_size=batch,
     )
 

@@ -65,6 +65,7 @@ class TorchTracer:
             record_shapes=True,
             profile_memory=True,
             experimental_config=every_thread,
+            acc_events=True,  # one cycle here, so it changes nothing but a warning
         ) as profiler:
             yield operations
         operations.longest = _longest(profiler, self._on_gpu)

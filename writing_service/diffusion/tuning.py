@@ -9,10 +9,14 @@ from typing import Any
 import accelerate
 import torch
 
+from writing_service.diffusion import fusing
 from writing_service.diffusion.compiling import compile_blocks
 from writing_service.diffusion.profiles import FOR_FIXED_SIZES, OptimizationProfile
 
 logger = logging.getLogger(__name__)
+
+_READ_FROM_OUTSIDE = ["MultiheadAttention"]
+"""Layers that use the weights of others inside them without calling those; the union network has such."""
 
 _Releases = tuple[Callable[[], None], ...]
 
@@ -39,6 +43,8 @@ class _Models:
     networks: Sequence[Any]
     resident: Sequence[Any]
     device: torch.device
+    by_layers: bool = False
+    """Whether they leave the device layer by layer."""
 
     @property
     def denoisers(self) -> list[Any]:
@@ -59,7 +65,7 @@ def tune(
     device: torch.device,
 ) -> Tuning:
     """Apply what the profile asks for and this machine can do; place everything on `device`."""
-    models = _Models(pipeline, networks, resident, device)
+    models = _Models(pipeline, networks, resident, device, profile.enable_sequential_cpu_offload)
     asked = [name for name in _STEPS if getattr(profile, name)]
     refusals = {name: why for name in asked if (why := _STEPS[name](models))}
     applied = [name for name in asked if name not in refusals]
@@ -128,12 +134,23 @@ def _vae_tiling(models: _Models) -> None:
     models.pipeline.vae.enable_tiling()
 
 
+def _fuse_blocks(models: _Models) -> str | None:
+    if models.by_layers:
+        return "layers that leave the device after their turn run one by one"
+    reason = fusing.why_not(models.device)
+    if reason is None:
+        for model in models.convolutional:
+            fusing.fuse_blocks(model)
+    return reason
+
+
 _STEPS: Mapping[str, Callable[[_Models], str | None]] = {
     "channels_last": _channels_last,
     "enable_attention_slicing": _attention_slicing,
     "enable_xformers": _xformers,
     "enable_vae_slicing": _vae_slicing,
     "enable_vae_tiling": _vae_tiling,
+    "fuse_blocks": _fuse_blocks,
 }
 """Each says why it did not work, None where it did."""
 
@@ -155,7 +172,9 @@ def _place(models: _Models, profile: OptimizationProfile) -> tuple[list[str], _R
 def _offload_layers(models: _Models) -> tuple[list[str], _Releases]:
     models.pipeline.enable_sequential_cpu_offload(device=models.device)
     for network in models.networks:
-        accelerate.cpu_offload(network, models.device, offload_buffers=True)
+        accelerate.cpu_offload(
+            network, models.device, offload_buffers=True, preload_module_classes=_READ_FROM_OUTSIDE
+        )
     return ["enable_sequential_cpu_offload"], ()
 
 
