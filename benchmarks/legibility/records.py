@@ -10,6 +10,10 @@ PLAIN, BEFORE, AFTER = "plain", "before", "after"
 """The plain rendering; the picture as first drawn; the one that leaves the gate. Others are drawn with less weight."""
 
 
+GATED = ", then the gate"
+"""Behind the factor of pictures that are drawn with less weight at first, and then as the gate says."""
+
+
 class Key(NamedTuple):
     """Which picture."""
 

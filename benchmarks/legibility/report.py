@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from benchmarks.legibility.records import Case, Record
+from benchmarks.legibility.records import GATED, Case, Record
 
 BEGIN, END = "<!-- measured -->", "<!-- end of what is measured -->"
 """Between these lines of the document stand the tables."""
@@ -107,7 +107,13 @@ def _told(some: np.ndarray, whole: np.ndarray) -> str:
 
 def drawn(cases: Sequence[Case]) -> list[Record]:
     """Every picture whose word is read in plain print, those after the gate apart."""
-    return [one for case in cases if case.plain.exact for one in (case.before, *case.less)]
+    return [
+        one
+        for case in cases
+        if case.plain.exact
+        for one in (case.before, *case.less)
+        if not one.condition.endswith(GATED)
+    ]
 
 
 def plot(file: Path, cases: Sequence[Case], min_score: float) -> None:

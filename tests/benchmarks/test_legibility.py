@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.legibility.records import AFTER, BEFORE, PLAIN, Key, Record, Records
+from benchmarks.legibility.records import AFTER, BEFORE, GATED, PLAIN, Key, Record, Records
 from benchmarks.legibility.report import plot, put_into, table
 from benchmarks.legibility.words import WORDS, some
 from writing_service.scene.pictograms import PictogramLibrary
@@ -18,6 +18,7 @@ RECORDS = (
     record("cat", BEFORE, 0.8, 0.5),
     record("cat", AFTER, 0.95, 0.0),
     record("cat", "0", 0.6, 1.0),
+    record("cat", f"0.05{GATED}", 0.97, 0.0),
     record("owl", PLAIN, 1.0, 0.0),
     record("owl", BEFORE, 0.98, 0.0),
     record("fox", PLAIN, 1.0, 0.3),
@@ -56,6 +57,7 @@ def test_only_words_that_are_read_plain_are_counted(tmp_path: Path):
     told = table(cases, 0.9)
     assert "| all | 2 of 3 | 0.500 (1 of 2) | 1.000 (2 of 2) | 1 |" in told
     assert "| × 0 | 0.000 (0 of 1) | 0.600 |" in told
+    assert "| × 0.05, then the gate | 1.000 (1 of 1) | 0.970 |" in told
     assert "(area under the ROC curve) | 1.000 |" in told
     assert "| of the unread, below 0.9 | 2 of 2 |" in told
     document = tmp_path / "legibility.md"
