@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.fakes import fake_generator
-from writing_service.diffusion.doors import Progress
+from writing_service.diffusion.doors import Progress, Stage
 from writing_service.diffusion.fake import FakePipeline
 from writing_service.errors import (
     GenerationFailed,
@@ -199,13 +199,45 @@ async def test_counts_and_times():
     assert status["models_loaded"] is True
 
 
-async def test_steps_are_reported_and_the_deadline_is_passed_on():
+async def test_every_stage_and_image_is_reported_and_the_deadline_is_passed_on():
     generator, pipeline = fake_generator()
     told = list[Progress]()
     request = WritingRequest("a", num_inference_steps=2, batch_size=2)
-    await generator.generate(request, told.append, deadline=123.0)
-    assert [(one.step, one.steps) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    result = await generator.generate(request, told.append, deadline=123.0)
+    assert list(dict.fromkeys(one.stage for one in told)) == list(Stage)[:-1]
+    assert {one.steps for one in told} == {4}
+    denoised = (Stage.DENOISE, Stage.DECODE)
+    assert [one.step for one in told if one.stage in denoised] == [1, 2, 3, 4]
+    assert [one.word for one in told if one.word] == [result.scene.word.image]
+    shown = [one.control_image for one in told if one.control_image]
+    assert {one.kind: one for one in shown} == result.control_images
+    assert [one for one in told if one.preview] == []
     assert pipeline.deadlines == [123.0]
+
+
+async def test_previews_come_for_whoever_asks_and_change_nothing():
+    generator, _ = fake_generator()
+    told = list[Progress]()
+    request = WritingRequest("a", num_inference_steps=5, seed=1)
+    watched = await generator.generate(request, told.append, preview_every=2)
+    assert [one.step for one in told if one.preview] == [2, 4]
+    alone = await generator.generate_character_image("a", num_inference_steps=5, seed=1)
+    assert watched.images[0].image.tobytes() == alone.images[0].image.tobytes()
+
+
+async def test_a_picture_that_is_drawn_again_counts_on():
+    pipeline = FakePipeline(hides_below=3.0)
+    generator, _ = fake_generator(pipeline, "ai_generation.legibility.min_score=0.9")
+    told = list[Progress]()
+    request = WritingRequest("学", num_inference_steps=3, seed=1)
+    await generator.generate(request, told.append)
+    attempts = len(pipeline.jobs)
+    assert attempts > 1
+    assert [one.attempt for one in told] == sorted(one.attempt for one in told)
+    assert [one.step for one in told] == sorted(one.step for one in told)
+    assert (told[-1].attempt, told[-1].step, told[-1].steps) == (attempts, *[3 * attempts] * 2)
+    again = next(one for one in told if one.attempt == 2)
+    assert (again.stage, again.step, again.steps) == (Stage.QUEUE, 3, 6)
 
 
 async def test_status_tells_of_the_batches_once_there_is_a_pipeline():

@@ -8,16 +8,23 @@ import logging
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from writing_service.conditioning.fan_out import ConditioningFanOut
 from writing_service.config import AIGenerationSettings
-from writing_service.diffusion.doors import GPUWatch, OnProgress, PictureLoader, PicturePipeline
+from writing_service.diffusion.doors import (
+    GPUWatch,
+    OnProgress,
+    PictureLoader,
+    PicturePipeline,
+    Stage,
+)
 from writing_service.errors import ModelsUnavailable, WritingServiceError
-from writing_service.legibility.gate import CheckedImages, LegibilityGate
+from writing_service.legibility.gate import Draw, LegibilityGate
+from writing_service.metadata import generation_metadata
 from writing_service.observability.leaks import MemoryLeakDetector
 from writing_service.observability.statistics import GenerationStatistics, StageClock
+from writing_service.progress import Telling
 from writing_service.prompt.blocked import BlockedWords
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
@@ -31,6 +38,7 @@ from writing_service.types import (
     AIGenerationResult,
     ConditioningKind,
     ControlImages,
+    DrawnImages,
     GenerationJob,
     Meaning,
     Pictogram,
@@ -43,9 +51,6 @@ logger = logging.getLogger(__name__)
 
 AUTO, OFF = "auto", "off"
 """What a request may say of its pictogram, beside a concept's name."""
-
-PIXELS = "pixels"
-"""What the metadata says of characters whose strokes are in no data set."""
 
 _SWITCHED_OFF = "drawing is switched off (ai_generation.enabled=false)"
 
@@ -90,11 +95,13 @@ class AIImageGenerator:
         seed: int | None = None,
         on_progress: OnProgress | None = None,
         deadline: float | None = None,
+        preview_every: int = 0,
         **generation_params: Any,
     ) -> AIGenerationResult:
         """One word's pictures; `generation_params` are further fields of WritingRequest.
 
-        A `deadline`, in seconds of the monotonic clock, that cannot be met is refused early.
+        A `deadline`, in seconds of the monotonic clock, that cannot be met is refused early. Every `preview_every`
+        steps the progress shows what a picture looks like so far; 0 is never.
         Raises InvalidRequest, ServiceUnavailable, DeadlinePassed, GenerationFailed.
         """
         request = WritingRequest(
@@ -104,24 +111,27 @@ class AIImageGenerator:
             conditioning_weights=conditioning_weights or {},
             **generation_params,
         )
-        clock = StageClock()
+        clock, told = StageClock(), Telling(on_progress)
         with self.statistics.counted(), self.leaks.counted(), _logged(request, clock):
             self._refuse_if_off()
             settled = settle(request, self._settings, self._styles, self._fan_out)
+            told.begins(Stage.RENDER, settled.steps)
             meaning = await asyncio.to_thread(self._understand, request)
             with clock.timed("render"):
                 scene = await asyncio.to_thread(self._compose, request, settled, meaning)
+            told.shows_word(scene.word.image)
             pipeline, control_images = await asyncio.gather(
-                self._loader.load(), self._condition(scene, settled, clock)
+                self._loader.load(), self._condition(scene, settled, clock, told)
             )
+            told.begins(Stage.PROMPT)
             with clock.timed("prompt"):
                 prompt = await self._build_prompt(request, meaning, scene, pipeline)
-            job = _job(prompt, control_images, settled)
-            draw = partial(pipeline.draw, on_progress=on_progress, deadline=deadline)
+            job = _job(prompt, control_images, settled, preview_every)
+            draw = _drawing(pipeline, told, deadline)
             checked = await self._gate.draw(draw, job, scene.word, deadline)
             clock.add(checked.drawn.stage_times_ms)
-            metadata = self._metadata(
-                request, settled, scene, control_images, prompt, pipeline, checked, clock
+            metadata = generation_metadata(
+                request, settled, scene, control_images, prompt, pipeline, checked, clock, self._gpu
             )
         return AIGenerationResult(
             request,
@@ -143,11 +153,16 @@ class AIImageGenerator:
         request: WritingRequest,
         on_progress: OnProgress | None = None,
         deadline: float | None = None,
+        preview_every: int = 0,
     ) -> AIGenerationResult:
         """The same for a whole request."""
         given = {one.name: getattr(request, one.name) for one in fields(request)}
         return await self.generate_character_image(
-            given.pop("word"), on_progress=on_progress, deadline=deadline, **given
+            given.pop("word"),
+            on_progress=on_progress,
+            deadline=deadline,
+            preview_every=preview_every,
+            **given,
         )
 
     @property
@@ -230,10 +245,13 @@ class AIImageGenerator:
             return self._pictograms.named(request.pictogram)
         return self._pictograms.find(meaning) if self._wants_pictogram(request) else None
 
-    async def _condition(self, scene: Scene, settled: Settled, clock: StageClock) -> ControlImages:
+    async def _condition(
+        self, scene: Scene, settled: Settled, clock: StageClock, told: Telling
+    ) -> ControlImages:
+        told.begins(Stage.CONDITIONING)
         with clock.timed("conditioning"):
             return await self._fan_out.generate(
-                scene, settled.methods, settled.seed, settled.style.name
+                scene, settled.methods, settled.seed, settled.style.name, told.shows_control
             )
 
     async def _build_prompt(
@@ -252,66 +270,6 @@ class AIImageGenerator:
             count_tokens=pipeline.count_tokens,
             max_tokens=pipeline.max_tokens,
         )
-
-    def _metadata(
-        self,
-        request: WritingRequest,
-        settled: Settled,
-        scene: Scene,
-        control_images: ControlImages,
-        prompt: PromptResult,
-        pipeline: PicturePipeline,
-        checked: CheckedImages,
-        clock: StageClock,
-    ) -> dict[str, Any]:
-        """The contract's `generation_metadata`, but for the time that encoding takes."""
-        used_gb = self._gpu.get_memory_usage()["used_gb"]
-        drawn_size = checked.drawn.drawn_size or settled.size
-        return {
-            "character": request.word,
-            "translation": request.translation,
-            "language": scene.word.language,
-            "script": scene.word.script,
-            "style": settled.style.name,
-            "generation_time_ms": clock.total_ms,
-            "stage_times_ms": clock.times_ms,
-            "seed_used": settled.seed,
-            "model_used": pipeline.model_used,
-            "controlnet_models_used": {
-                kind.value: pipeline.controlnet_models_used[kind] for kind in control_images
-            },
-            "conditioning_methods_used": {
-                kind.value: [one.method] for kind, one in control_images.items()
-            },
-            "detector_models_used": {
-                kind.value: one.model for kind, one in control_images.items() if one.model
-            },
-            "conditioning_weights_used": {
-                kind.value: checked.weights.get(kind, weight)
-                for kind, weight in settled.weights.items()
-            },
-            "conditioning_windows_used": {
-                kind.value: [window.start, window.end] for kind, window in settled.windows.items()
-            },
-            "preset_used": settled.preset,
-            "num_inference_steps": settled.num_inference_steps,
-            "guidance_scale": settled.guidance_scale,
-            "guidance_until": settled.guidance_window.end,
-            "cache_interval": settled.cache_interval,
-            "width": settled.size.width,
-            "height": settled.size.height,
-            "drawn_width": drawn_size.width,
-            "drawn_height": drawn_size.height,
-            "layout": scene.layout,
-            "fonts_used": list(scene.word.fonts),
-            "stroke_data_used": {
-                one.text: one.stroke_source or PIXELS for one in scene.word.characters
-            },
-            "pictogram_used": _told(scene.pictogram),
-            "prompt_dropped": list(prompt.dropped),
-            "gpu_memory_used_mb": None if used_gb is None else round(1024 * used_gb, 1),
-            "legibility": checked.as_dict(),
-        }
 
     def _warnings(
         self, request: WritingRequest, meaning: Meaning, scene: Scene, prompt: PromptResult
@@ -346,7 +304,18 @@ def _logged(request: WritingRequest, clock: StageClock) -> Generator[None]:
     logger.info("AI generation done", extra={**told, "time_ms": clock.total_ms})
 
 
-def _job(prompt: PromptResult, control_images: ControlImages, settled: Settled) -> GenerationJob:
+def _drawing(pipeline: PicturePipeline, told: Telling, deadline: float | None) -> Draw:
+    """Draws, and tells each attempt as one of the same request."""
+
+    async def draw(job: GenerationJob) -> DrawnImages:
+        return await pipeline.draw(job, told.attempts(), deadline)
+
+    return draw
+
+
+def _job(
+    prompt: PromptResult, control_images: ControlImages, settled: Settled, preview_every: int
+) -> GenerationJob:
     return GenerationJob(
         prompt.main_prompt,
         prompt.negative_prompt,
@@ -359,18 +328,9 @@ def _job(prompt: PromptResult, control_images: ControlImages, settled: Settled) 
         settled.windows,
         settled.guidance_window,
         settled.cache_interval,
+        preview_every,
     )
 
 
 def _wish(request: WritingRequest) -> str:
     return request.pictogram.strip().casefold() or AUTO
-
-
-def _told(pictogram: Pictogram | None) -> dict[str, str | None] | None:
-    if pictogram is None:
-        return None
-    return {
-        "name": pictogram.name,
-        "source": pictogram.source,
-        "found_by": pictogram.found_by,
-    }

@@ -41,6 +41,11 @@ class Settled:
         """Of the first picture; it also chooses the layout and the methods."""
         return self.seeds[0]
 
+    @property
+    def steps(self) -> int:
+        """Of all pictures together."""
+        return self.num_inference_steps * len(self.seeds)
+
 
 def settle(
     request: WritingRequest,
@@ -53,7 +58,7 @@ def settle(
     style = styles.get_style_definition(request.style)
     name = request.preset or defaults.preset
     preset = _preset(name, settings.presets)
-    seed = secrets.randbelow(_RANDOM_SEEDS) if request.seed is None else request.seed
+    seed = random_seed() if request.seed is None else request.seed
     weights = {**style.controlnet_weights, **request.conditioning_weights}
     methods = fan_out.choose_methods(
         request.conditioning_methods,
@@ -86,6 +91,11 @@ def settle(
         # A ControlNet that is off needs no image.
         {kind: name for kind, name in methods.items() if weights.get(kind)},
     )
+
+
+def random_seed() -> int:
+    """For a request that brings none."""
+    return secrets.randbelow(_RANDOM_SEEDS)
 
 
 def check_preset(settings: AIGenerationSettings) -> None:

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
-from writing_service.diffusion.doors import OnProgress
+from writing_service.diffusion.doors import OnProgress, Stage
 from writing_service.encoding import EncodingPool, encode_drawing, encode_result, to_base64
 from writing_service.generator import AIImageGenerator
+from writing_service.progress import Telling
 from writing_service.types import AIGenerationResult, ImageFormat
 
 
@@ -32,8 +33,12 @@ class Answer:
 
     def as_json(self) -> bytes:
         """The contract's response. Takes milliseconds: not on the event loop."""
+        return self.as_response().model_dump_json().encode()
+
+    def as_response(self) -> WritingImageResponse:
+        """The same before it is JSON."""
         files = [to_base64(one) for one in self.pictures]
-        response = WritingImageResponse(
+        return WritingImageResponse(
             success=True,
             status="SUCCESS",
             generated_image_base64=files[0],
@@ -49,7 +54,6 @@ class Answer:
             format=self.format,
             warnings=list(self.warnings),
         )
-        return response.model_dump_json().encode()
 
 
 class AnswerDesk:
@@ -64,12 +68,15 @@ class AnswerDesk:
         request: WritingImageRequest,
         deadline: float | None = None,
         on_progress: OnProgress | None = None,
+        preview_every: int = 0,
     ) -> Answer:
         """The whole of it. `deadline` is in seconds of the monotonic clock.
 
         Raises InvalidRequest, ServiceUnavailable, DeadlinePassed, GenerationFailed.
         """
-        result = await self._generator.generate(request.to_request(), on_progress, deadline)
+        told = Telling(on_progress)
+        result = await self._generator.generate(request.to_request(), told, deadline, preview_every)
+        told.begins(Stage.ENCODE)
         return await self._encoded(request, result)
 
     async def _encoded(self, request: WritingImageRequest, result: AIGenerationResult) -> Answer:

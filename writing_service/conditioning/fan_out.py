@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from writing_service.conditioning.base import ConditioningGenerator, Options
 from writing_service.conditioning.canny import CannyConditioning
@@ -19,6 +19,9 @@ from writing_service.errors import (
 from writing_service.types import ConditioningKind, ControlImage, ControlImages, Scene
 
 Methods = Mapping[ConditioningKind, str]
+
+OnImage = Callable[[ControlImage], None]
+"""Called on the event loop for each image as it appears."""
 
 
 class ConditioningFanOut:
@@ -81,18 +84,26 @@ class ConditioningFanOut:
         return self._generators[kind].draw(scene, method, seed, style)
 
     async def generate(
-        self, scene: Scene, methods: Methods, seed: int, style: str = ""
+        self,
+        scene: Scene,
+        methods: Methods,
+        seed: int,
+        style: str = "",
+        on_image: OnImage | None = None,
     ) -> ControlImages:
         """The kinds that `methods` names, concurrently and off the event loop.
 
         Raises UnknownMethod and MethodUnavailable before anything is drawn.
         """
         self._check(methods)
-        tasks = [
-            self._generators[kind].generate(scene, name, seed, style)
-            for kind, name in methods.items()
-        ]
-        images = await asyncio.gather(*tasks)
+
+        async def drawn(kind: ConditioningKind, name: str) -> ControlImage:
+            image = await self._generators[kind].generate(scene, name, seed, style)
+            if on_image is not None:
+                on_image(image)
+            return image
+
+        images = await asyncio.gather(*(drawn(kind, name) for kind, name in methods.items()))
         return {image.kind: image for image in images}
 
     def _check(self, methods: Methods) -> None:

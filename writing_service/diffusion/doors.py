@@ -14,6 +14,7 @@ from PIL import Image
 from writing_service.types import (
     ALWAYS,
     ConditioningKind,
+    ControlImage,
     DrawnImages,
     GenerationJob,
     Size,
@@ -22,20 +23,27 @@ from writing_service.types import (
 
 
 class Stage(StrEnum):
-    """Where a job is; the names are also those of its stage times."""
+    """Where a request is, in order; the names are also those of its stage times.
 
+    The pipeline tells QUEUE, DENOISE and DECODE; whoever asks it for pictures tells the others.
+    """
+
+    RENDER = "render"
+    CONDITIONING = "conditioning"
+    PROMPT = "prompt"
     QUEUE = "queue"
     DENOISE = "denoise"
     DECODE = "decode"
+    ENCODE = "encode"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is. Steps are counted over all of its pictures.
+    """How far a job is. Steps are counted over all of its pictures and all `attempt`s at them.
 
     `queue_position` is the number of jobs before it that have not begun, 0 once it has begun itself.
     `seconds_left` is None while nothing is known. `preview`, where the job asks for one, shows one of its pictures
-    as it looks so far, small.
+    as it looks so far, small. `word` (the plain rendering) and `control_image` are told once each, as they appear.
     """
 
     stage: Stage
@@ -44,10 +52,13 @@ class Progress:
     seconds_left: float | None = None
     queue_position: int = 0
     preview: Image.Image | None = None
+    attempt: int = 1
+    word: Image.Image | None = None
+    control_image: ControlImage | None = None
 
 
 OnProgress = Callable[[Progress], None]
-"""Called on the event loop: when the job queues, after each of its steps, and when it is decoded."""
+"""Called on the event loop: at each stage, for each image that appears, and after each of the job's steps."""
 
 
 NOTHING_DRAWN: Mapping[str, Any] = MappingProxyType({"queue_depth": 0, "batches": None})

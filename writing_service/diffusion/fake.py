@@ -5,7 +5,7 @@ No torch, no models: the picture is the control images blended over colours draw
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -64,18 +64,29 @@ class FakePipeline:
         deadline: float | None = None,
     ) -> DrawnImages:
         """See PicturePipeline. `deadlines` are those of `jobs`."""
-        await asyncio.sleep(self._seconds)
+        total = job.num_inference_steps * len(job.seeds)
+        for progress in self._progress(job, total):
+            if on_progress is not None:
+                on_progress(progress)
+            if progress.step < total:
+                await asyncio.sleep(self._seconds / total)
         if self._error is not None:
             raise self._error
         self.jobs.append(job)
         self.deadlines.append(deadline)
-        total = job.num_inference_steps * len(job.seeds)
-        for done in range(1, total + 1):
-            if on_progress is not None:
-                on_progress(Progress(Stage.DENOISE if done < total else Stage.DECODE, done, total))
         images = await asyncio.to_thread(_pictures, job, self._hides_below)
         times = {"queue": 0.0, "denoise": 1000 * self._seconds, "decode": 0.0}
         return DrawnImages(images, times)
+
+    def _progress(self, job: GenerationJob, total: int) -> Iterator[Progress]:
+        """As the engine tells it; a preview shows the ground alone."""
+        yield Progress(Stage.QUEUE, 0, total)
+        for done in range(1, total + 1):
+            stage = Stage.DENOISE if done < total else Stage.DECODE
+            left = self._seconds * (total - done) / total or None
+            shown = job.preview_every and done % job.preview_every == 0 and done < total
+            preview = _ground(job, job.seeds[0]).resize((64, 64)) if shown else None
+            yield Progress(stage, done, total, left, preview=preview)
 
     async def generate(
         self,
