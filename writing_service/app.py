@@ -13,6 +13,7 @@ from writing_service import __version__
 from writing_service.api.admission import Admission, BodyLimit
 from writing_service.api.answers import AnswerDesk
 from writing_service.api.health import health_routes
+from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
@@ -59,6 +60,8 @@ def create_app(
     warmer = ModelWarmer(generator, gpu)
     at_start = settings.ai_generation.enabled and settings.ai_generation.warmup.at_start
     admission = Admission(settings.api, generator.statistics)
+    desk = AnswerDesk(generator, encoding)
+    jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
     started = time.monotonic()
     app = FastAPI(
         title="Writing Service",
@@ -67,13 +70,14 @@ def create_app(
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",
-        lifespan=_lifespan(generator, encoding, detectors, admission, warmer if at_start else None),
+        lifespan=_lifespan(
+            generator, encoding, detectors, admission, jobs, warmer if at_start else None
+        ),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
     add_problem_handlers(app)
-    app.include_router(
-        writing_routes(generator, AnswerDesk(generator, encoding), admission, started)
-    )
+    app.include_router(writing_routes(generator, desk, admission, started))
+    app.include_router(job_routes(jobs))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
     return app
 
@@ -194,6 +198,7 @@ def _lifespan(
     encoding: EncodingPool,
     detectors: Sequence[LearnedDetector],
     admission: Admission,
+    jobs: JobDesk,
     warmer: ModelWarmer | None,
 ):
     """With a `warmer`, the models warm up as soon as the service answers."""
@@ -204,11 +209,12 @@ def _lifespan(
             logger.warning("Not ready: %s", reason)
         when = "now" if warmer else "at the first request"
         logger.info("AI service started; models are loaded %s", when)
-        async with _warming(warmer):
+        async with _warming(warmer), jobs.runner.running():
             yield
         admission.close()
         await asyncio.to_thread(generator.close)
         await asyncio.to_thread(encoding.close)
+        await asyncio.to_thread(jobs.store.close)
         for detector in detectors:
             await asyncio.to_thread(detector.close)
         logger.info("AI service stopped")

@@ -16,7 +16,15 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails
 from yaml import YAMLError
 
@@ -297,6 +305,28 @@ class ApiSettings(Slice):
     shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
 
 
+class JobSettings(Slice):
+    """Long work: where jobs are kept, how many are drawn and may wait, and whom to tell when they are done.
+
+    `url` is a database's (SQLite or PostgreSQL). `webhook_hosts` are names, with a port where it is not the scheme's
+    own; `webhook_secret` signs what is sent to them ("whsec_" and 24 to 64 bytes in base64).
+    """
+
+    url: str
+    at_once: Annotated[int, Field(ge=1, le=64)]
+    max_queued: Annotated[int, Field(ge=1)]
+    keep_seconds: Annotated[float, Field(gt=0)]
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    poll_least_ms: Annotated[int, Field(ge=100)]
+    poll_most_ms: Annotated[int, Field(ge=100)]
+    preview_every: Annotated[int, Field(ge=0)]
+    lease_seconds: Annotated[float, Field(ge=1)]
+    max_attempts: Annotated[int, Field(ge=1)]
+    webhook_hosts: tuple[str, ...] = ()
+    webhook_attempts: Annotated[int, Field(ge=1, le=20)] = 8
+    webhook_secret: SecretStr | None = None
+
+
 class LoggerSettings(Slice):
     """One part's logger: its level (None: the general one) and what its lines tell."""
 
@@ -323,6 +353,7 @@ class Settings(Slice):
 
     ai_generation: AIGenerationSettings
     api: ApiSettings
+    jobs: JobSettings
     logging: LoggingSettings
 
 

@@ -11,7 +11,9 @@
     ├── ServiceUnavailable        try again later (503)
     │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
     │   │   └── ModelNotFound     the hub has no such model, revision or file
-    │   └── QueueFull
+    │   ├── QueueFull
+    │   └── StoreUnavailable      the jobs' database cannot be reached or written
+    ├── JobNotFound               unknown, or kept no longer (404)
     ├── DeadlinePassed            the time for the request is over (504)
     └── GenerationFailed          drawing failed for a reason of our own (500)
 
@@ -113,6 +115,14 @@ class ModelNotFound(ModelsUnavailable):
 
 class QueueFull(ServiceUnavailable):
     """As many requests wait as the configuration allows."""
+
+
+class StoreUnavailable(ServiceUnavailable):
+    """The database that keeps the jobs cannot be reached, read or written."""
+
+
+class JobNotFound(WritingServiceError):
+    """No job of that id, or it was kept as long as the configuration says."""
 
 
 class DeadlinePassed(WritingServiceError):

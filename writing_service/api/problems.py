@@ -1,6 +1,7 @@
 """Errors as HTTP answers: `application/problem+json` (RFC 9457)."""
 
 import http
+import json
 import logging
 import math
 import uuid
@@ -16,6 +17,7 @@ from writing_service.api.schemas import Problem, ProblemField
 from writing_service.errors import (
     DeadlinePassed,
     InvalidRequest,
+    JobNotFound,
     ServiceUnavailable,
     WritingServiceError,
 )
@@ -64,7 +66,16 @@ def problem(
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)
 
 
+def problem_of(error: Exception) -> dict[str, Any]:
+    """What is told of an error to whoever does not wait for the answer; ready for JSON."""
+    return json.loads(bytes(_answer_to(error).body))
+
+
 async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
+    return _answer_to(error)
+
+
+def _answer_to(error: Exception) -> JSONResponse:
     if isinstance(error, InvalidRequest):
         return problem(
             422, str(error), [ProblemField(field=f.field, message=f.message) for f in error.fields]
@@ -74,13 +85,17 @@ async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
         return problem(503, str(error), headers={"Retry-After": seconds})
     if isinstance(error, DeadlinePassed):
         return problem(504, str(error))
-    return _failed(error, str(error))
-
-
-async def _on_crash(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, JobNotFound):
+        return problem(404, str(error))
+    if isinstance(error, WritingServiceError):
+        return _failed(error, str(error))
     return _failed(
         error, "The picture could not be drawn, for a reason that is not your request's."
     )
+
+
+async def _on_crash(_: Request, error: Exception) -> JSONResponse:
+    return _answer_to(error)
 
 
 def _failed(error: Exception, sentence: str) -> JSONResponse:

@@ -53,7 +53,9 @@ def writing_routes(
     async def generate_writing_image_binary(request: WritingImageRequest) -> Response:
         answer = await _answer(request)
         return Response(
-            answer.pictures[0], media_type=media_type(answer.format), headers=_headers(answer)
+            answer.pictures[0],
+            media_type=media_type(answer.format),
+            headers=picture_headers(answer),
         )
 
     async def _answer(request: WritingImageRequest) -> Answer:
@@ -92,8 +94,8 @@ _FEATURES: Mapping[str, bool] = {
 }
 
 
-def _headers(answer: Answer) -> dict[str, str]:
-    """RFC 6266: a plain name for old clients, the word itself for all others."""
+def picture_headers(answer: Answer) -> dict[str, str]:
+    """Of the first picture. RFC 6266: a plain name for old clients, the word itself for all others."""
     told = answer.metadata
     word, suffix = quote(str(told["character"]), safe=""), answer.format.value
     warnings = {"X-Warnings": quote(" ".join(answer.warnings))} if answer.warnings else {}
