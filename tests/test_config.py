@@ -176,7 +176,9 @@ def test_an_unknown_key_like_no_other_lists_what_may_stand_there():
         "Unknown setting 'api.zzz'; known here: host, port, max_body_bytes,"
         " request_timeout_seconds, max_queue, shutdown_grace_seconds."
     )
-    assert "known here: pipeline, ai_generation, api, jobs, logging." in refusal("hydra.verbose=true")
+    assert "known here: pipeline, ai_generation, api, jobs, logging." in refusal(
+        "hydra.verbose=true"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from writing_service.api.problems import problem_of
 from writing_service.api.schemas import Problem, WritingImageRequest
 from writing_service.config import JobSettings
 from writing_service.diffusion.doors import OnProgress, Stage
-from writing_service.errors import ServiceUnavailable
+from writing_service.errors import JobNotFound, ServiceUnavailable, StoreUnavailable
 from writing_service.jobs.job import Failure, Job, JobState, KeptAnswer, KeptFile, NewJob
 from writing_service.jobs.runner import JobRunner
 from writing_service.jobs.store import JobStore
@@ -113,8 +113,8 @@ class JobDesk:
         """Its status at every change, at last when it is finished."""
         before = None
         while not self._draining():
-            job = await self.store.get(job.id)
-            status = await self.status(job, result=False)
+            if (status := await self._glance(job)) is None:
+                return
             if status != before:
                 yield status
             if status.state.finished:
@@ -122,6 +122,17 @@ class JobDesk:
             before = status
             await asyncio.sleep(_EVENT_SECONDS)
             await self.runner.watchers.changed(job.id, _LOOK_SECONDS)
+
+    async def _glance(self, job: Job) -> JobStatus | None:
+        """How it is now, or as soon as the database is there again; None where nothing more is to be told."""
+        while not self._draining():
+            try:
+                return await self.status(await self.store.get(job.id), result=False)
+            except JobNotFound:
+                return None
+            except StoreUnavailable:
+                await asyncio.sleep(_LOOK_SECONDS)
+        return None
 
     async def _when(self, job: Job) -> tuple[int | None, float | None]:
         """Its place in the queue, and the seconds until it is done."""

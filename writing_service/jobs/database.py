@@ -46,7 +46,8 @@ class Database:
         # SQLite has one writer at a time: with one thread nobody in this process waits for a lock.
         threads = 1 if self._sqlite else _POSTGRESQL_CONNECTIONS
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="jobs")
-        self._prepared = False
+        self._file = Path(self._url.database or "") if self._sqlite else None
+        self._known: object = None
 
     async def run(
         self,
@@ -60,9 +61,8 @@ class Database:
 
     def close(self) -> None:
         """What runs ends first."""
-        # SQLite's connections are closed by the thread that made them.
-        self._threads.submit(self._engine.dispose)
         self._threads.shutdown(wait=True)
+        self._engine.dispose()
 
     def _transaction(self, work: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
         try:
@@ -72,20 +72,32 @@ class Database:
         except IntegrityError:
             raise
         except (DBAPIError, PoolTimeout, OSError) as error:
-            self._prepared = False
-            self._engine.dispose()
+            self._known = None
             raise StoreUnavailable(
                 f"The jobs' database cannot be used now ({_reason(error)}); try again later.", 10.0
             ) from error
 
     def _prepare(self) -> None:
-        if self._prepared:
+        """Make the tables, once; again where the database may be another one now."""
+        if self._known is not None and self._known == self._identity():
             return
-        if self._sqlite and self._url.database:
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        if self._file is not None and self._url.database:
+            # SQLite would go on to write to a file that was removed. (PostgreSQL's pool notices what is lost.)
+            self._engine.dispose()
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._engine.begin() as connection:
             _make_tables(connection)
-        self._prepared = True
+        self._known = self._identity()
+
+    def _identity(self) -> object:
+        """Of the file; None where there is none, True where it is no file."""
+        if self._file is None or not self._url.database:
+            return True
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def serialise(connection: Connection) -> None:
@@ -128,7 +140,9 @@ def _checked(url: str) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS})
+    # There is one thread at a time: that of the pool, and in the end the one that closes.
+    options = {"timeout": WAIT_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=options)
 
     @event.listens_for(engine, "connect")
     def _(connection: Any, _record: Any) -> None:

@@ -237,7 +237,7 @@ def _finish(
             progress=json.dumps(asdict(progress)),
         )
     ).rowcount
-    if done and isinstance(outcome, KeptAnswer):
+    if done and isinstance(outcome, KeptAnswer) and outcome.files:
         rows = [
             {"job": job.number, "place": place, **asdict(one)}
             for place, one in enumerate(outcome.files)
