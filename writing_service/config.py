@@ -306,25 +306,36 @@ class ApiSettings(Slice):
 
 
 class JobSettings(Slice):
-    """Long work: where jobs are kept, how many are drawn and may wait, and whom to tell when they are done.
-
-    `url` is a database's (SQLite or PostgreSQL). `webhook_hosts` are names, with a port where it is not the scheme's
-    own; `webhook_secret` signs what is sent to them ("whsec_" and 24 to 64 bytes in base64).
-    """
+    """Long work: where jobs are kept, how many are drawn and may wait, and whom to tell when they are done."""
 
     url: str
+    """The database: `sqlite:///a/file`, or `postgresql://user:password@host/name`, which several hosts may share. The
+    environment variable `WRITING_SERVICE_JOBS_URL` keeps its password out of files."""
     at_once: Annotated[int, Field(ge=1, le=64)]
+    """Jobs that are drawn at the same time, so that steps have several pictures."""
     max_queued: Annotated[int, Field(ge=1)]
+    """Jobs that may wait; one more is answered 503."""
     keep_seconds: Annotated[float, Field(gt=0)]
+    """So long a finished job and its pictures are kept."""
     timeout_seconds: Annotated[float, Field(gt=0)]
+    """A job that is drawn longer is given up."""
     poll_least_ms: Annotated[int, Field(ge=100)]
+    """The least that `poll_after_ms` says while a job is not finished."""
     poll_most_ms: Annotated[int, Field(ge=100)]
+    """The most."""
     preview_every: Annotated[int, Field(ge=0)]
+    """Steps from one preview of the unfinished picture to the next; 0 is none."""
     lease_seconds: Annotated[float, Field(ge=1)]
+    """A host that is not heard of for so long is taken for dead, and its jobs are drawn again."""
     max_attempts: Annotated[int, Field(ge=1)]
+    """So many hosts may die of one job before it is given up."""
     webhook_hosts: tuple[str, ...] = ()
+    """Hosts that may be told of finished jobs: `[bot.example.org, bot.example.org:8443]`; none: no webhooks."""
     webhook_attempts: Annotated[int, Field(ge=1, le=20)] = 8
+    """A webhook is tried so often: after 5, 20, 80 s, ..., at last every six hours."""
     webhook_secret: SecretStr | None = None
+    """Signs webhooks: `whsec_` and 24 to 64 bytes in base64, by the environment variable
+    `WRITING_SERVICE_WEBHOOK_SECRET`."""
 
 
 class LoggerSettings(Slice):

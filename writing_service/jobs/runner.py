@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from writing_service.config import JobSettings
 from writing_service.diffusion.doors import OnProgress
-from writing_service.errors import DeadlinePassed, GenerationFailed, StoreUnavailable
+from writing_service.errors import DeadlinePassed, GenerationFailed, QueueFull, StoreUnavailable
 from writing_service.jobs.job import Failure, Job, JobProgress, KeptAnswer, Outcome
 from writing_service.jobs.live import LiveJob, Watchers
 from writing_service.jobs.store import JobStore
@@ -34,8 +34,10 @@ SWEEP_SECONDS = 60.0
 RETRY_SECONDS = 2.0
 """After the database failed."""
 
+LONGEST_WAIT_SECONDS = 10.0
+"""Where the service is full."""
+
 _REMEMBERED = 20
-_FIRST_GUESS_SECONDS = 10.0
 
 
 class JobRunner:
@@ -142,12 +144,21 @@ class JobRunner:
         seconds = self._settings.timeout_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._draw(job, time.monotonic() + seconds, on_progress)
+                return await self._drawn(job, time.monotonic() + seconds, on_progress)
         except TimeoutError:
             sentence = f"The job was not done within {seconds:g} s and was given up; ask for a smaller picture."
             return self._explain(DeadlinePassed(sentence))
         except Exception as error:
             return self._explain(error)
+
+    async def _drawn(self, job: Job, deadline: float, on_progress: OnProgress) -> KeptAnswer:
+        """Where others fill the service, the job waits: it has the time."""
+        while True:
+            try:
+                return await self._draw(job, deadline, on_progress)
+            except QueueFull as error:
+                logger.info("A job waits: %s", error, extra={"job": job.id})
+                await asyncio.sleep(min(error.retry_after, LONGEST_WAIT_SECONDS))
 
     async def _keep(self, job: Job, outcome: Outcome, progress: JobProgress) -> None:
         """However long the database is gone: the pictures are drawn."""
