@@ -26,7 +26,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev p
     && rm -rf /var/lib/apt/lists/* \
     && python3 -m venv /opt/venv \
     && useradd --create-home writing \
-    && mkdir -p /data/huggingface /data/logs && chown -R writing /data
+    && mkdir -p /data/huggingface /data/logs /data/state && chown -R writing /data
 ENV PATH=/opt/venv/bin:${PATH} PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 \
     HF_HOME=/data/huggingface
 
@@ -41,7 +41,7 @@ RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-
 
 USER writing
 WORKDIR /data
-VOLUME /data/huggingface
+VOLUME /data/huggingface /data/state
 EXPOSE 8600
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8600/health', timeout=4)"]

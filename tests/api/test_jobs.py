@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from PIL import Image
 
 from tests.api.server import serving
@@ -278,6 +279,28 @@ def test_bad_requests_are_refused_before_there_is_a_job(client: httpx.Client):
         answer = client.post(JOBS, json=small(**fields))
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["field"] == field
+
+
+def test_whoever_asked_for_it_is_told():
+    came = list[dict[str, Any]]()
+    told = FastAPI()
+
+    @told.post("/done")
+    def done(message: dict[str, Any]) -> None:
+        came.append(message)
+
+    with serving(told) as receiver:
+        host = receiver.base_url.netloc.decode()
+        secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+        allowed = (f"jobs.webhook_hosts=['{host}']", f"jobs.webhook_secret='{secret}'")
+        with serving(slow_app(0.0, *allowed)) as client:
+            job = started(client, webhook_url=f"http://{host}/done")
+            assert "webhook_url" not in job["request"]
+            end = time.monotonic() + 10
+            while not came:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+    assert [(one["type"], one["data"]["id"]) for one in came] == [("job.succeeded", job["id"])]
 
 
 def test_jobs_survive_a_restart(tmp_path: Path):

@@ -3,8 +3,12 @@
 import asyncio
 import base64
 import json
+import re
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -124,6 +128,21 @@ async def test_a_host_that_is_allowed_no_more_is_not_called(store: JobStore) -> 
         assert await WebhookSender(settings_for("bot.example.org")).send_next(store)
         assert not await WebhookSender(settings_for()).send_next(store)
         assert receiver.came == []
+
+
+def test_the_page_tells_how_to_verify() -> None:
+    """The snippet of docs/jobs.md."""
+    page = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text("utf-8")
+    (snippet,) = (one for one in re.findall(r"```python\n(.*?)```", page, re.S) if "hmac" in one)
+    scope = dict[str, Any]()
+    exec(snippet, scope)
+    is_genuine = scope["is_genuine"]
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    headers = signed(key, "job.succeeded", int(time.time()), b"{}")
+    assert is_genuine(headers, b"{}", SECRET)
+    assert not is_genuine(headers, b"{ }", SECRET)
+    assert not is_genuine(headers, b"{}", "whsec_" + base64.b64encode(bytes(32)).decode())
+    assert not is_genuine(signed(key, "job.succeeded", 1, b"{}"), b"{}", SECRET)
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
