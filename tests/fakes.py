@@ -9,11 +9,7 @@ from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.generator import AIImageGenerator
 
-_OVERRIDES = (
-    "ai_generation.gpu.device=cpu",
-    "ai_generation.legibility.min_score=0",
-    "jobs.url=sqlite://",  # in memory
-)
+_OVERRIDES = ("ai_generation.gpu.device=cpu", "ai_generation.legibility.min_score=0")
 
 
 def fake_generator(

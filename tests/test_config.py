@@ -272,3 +272,15 @@ def test_any_text_as_an_override_gives_settings_or_a_configuration_error(overrid
     except ConfigurationError as error:
         outcome = error
     assert isinstance(outcome, Settings) or str(outcome).strip()
+
+
+def test_secrets_come_from_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WRITING_SERVICE_WEBHOOK_SECRET", "whsec_abc")
+    monkeypatch.setenv("WRITING_SERVICE_JOBS_URL", "postgresql://a:b@c/d")
+    jobs = load_settings().jobs
+    assert jobs.webhook_secret is not None
+    assert jobs.webhook_secret.get_secret_value() == "whsec_abc"
+    assert "whsec_abc" not in repr(jobs)
+    assert jobs.url == "postgresql://a:b@c/d"
+    monkeypatch.delenv("WRITING_SERVICE_JOBS_URL")
+    assert load_settings().jobs.url == "sqlite:///state/jobs.sqlite3"

@@ -72,7 +72,7 @@ def test_the_image_stands_on_cuda_and_runs_as_nobody_special() -> None:
     user = keywords.index("USER")
     assert stage[user][1] == "writing"
     assert "RUN" not in keywords[user:]
-    assert ("VOLUME", "/data/huggingface") in stage
+    assert ("VOLUME", "/data/huggingface /data/state") in stage
     assert any(keyword == "ENV" and "HF_HOME=/data/huggingface" in rest for keyword, rest in stage)
 
 
