@@ -11,7 +11,11 @@ from writing_service.diffusion.profiles import BY_MEMORY
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
 OVERRIDES = sorted(
-    set(re.findall(r"(?:pipeline|(?:ai_generation|api|jobs|logging)\.[\w.]+)=[\w./:-]*[\w]", DOCUMENT))
+    set(
+        re.findall(
+            r"(?:pipeline|(?:ai_generation|api|jobs|logging)\.[\w.]+)=[\w./:-]*[\w]", DOCUMENT
+        )
+    )
 )
 
 

@@ -130,8 +130,9 @@ class JobRunner:
         started = time.monotonic()
         try:
             outcome = await self._outcome(job, live.on_progress)
+            if isinstance(outcome, KeptAnswer):
+                self._seconds.append(time.monotonic() - started)
             await self._keep(job, outcome, await live.ended())
-            self._seconds.append(time.monotonic() - started)
         except Exception:
             # Its lease will end, and it is begun anew.
             logger.exception("A job could not be kept", extra={"job": job.id})
@@ -146,8 +147,8 @@ class JobRunner:
             async with asyncio.timeout(seconds):
                 return await self._drawn(job, time.monotonic() + seconds, on_progress)
         except TimeoutError:
-            sentence = f"The job was not done within {seconds:g} s and was given up; ask for a smaller picture."
-            return self._explain(DeadlinePassed(sentence))
+            sentence = f"The job was not done within {seconds:g} s and was given up"
+            return self._explain(DeadlinePassed(f"{sentence}; ask for a smaller picture."))
         except Exception as error:
             return self._explain(error)
 
