@@ -238,6 +238,8 @@ def test_a_key_is_one_job(client: httpx.Client):
         answers = list(pool.map(lambda _: ask(), range(8)))
     assert sorted(one.status_code for one in answers) == [*[200] * 7, 202]
     assert len({one.json()["id"] for one in answers}) == 1
+    known = {"Idempotency-Key": "k 1", "X-API-Key": "another caller"}
+    assert client.post(JOBS, json=small(), headers=known).status_code == 202
     other = ask(style="ink")
     assert other.status_code == 422
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"

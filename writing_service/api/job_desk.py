@@ -45,16 +45,20 @@ class JobDesk:
         self.store = JobStore(settings.url, settings.keep_seconds, settings.lease_seconds)
         self.runner = JobRunner(self.store, self._draw, _failure, settings, self._webhooks)
 
-    async def start(self, request: JobRequest, key: str | None) -> tuple[Job, bool]:
-        """The job, and whether it is new. Raises InvalidRequest, ServiceUnavailable."""
+    async def start(
+        self, request: JobRequest, key: str | None, caller: str = ""
+    ) -> tuple[Job, bool]:
+        """The job, and whether it is new. Callers do not share their Idempotency-Keys.
+
+        Raises InvalidRequest, ServiceUnavailable.
+        """
         if self._draining():
             raise ServiceUnavailable("The service is shutting down and takes no more jobs.")
         if request.webhook_url is not None:
             self._webhooks.check(request.webhook_url)
         drawing = request.drawing()
-        fingerprint = hashlib.sha256(
-            json.dumps([drawing, request.webhook_url], sort_keys=True).encode()
-        ).hexdigest()
+        fingerprint = _digest([drawing, request.webhook_url])
+        key = None if key is None else _digest([caller, key])
         if drawing.get("seed") is None:
             # So that the same picture comes out where it has to be drawn twice.
             drawing["seed"] = random_seed()
@@ -198,6 +202,10 @@ def _answer(kept: KeptAnswer) -> Answer:
         told["metadata"],
         tuple(told["warnings"]),
     )
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _moment(seconds: float | None) -> Any:

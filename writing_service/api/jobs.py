@@ -24,6 +24,8 @@ IdempotencyKey = Annotated[
     ),
 ]
 
+ApiKey = Annotated[str | None, Header(include_in_schema=False)]
+
 
 def job_routes(jobs: JobDesk) -> APIRouter:
     """Everything under /api/writing/jobs."""
@@ -48,9 +50,14 @@ def _add_jobs(router: APIRouter, jobs: JobDesk, found: Any) -> None:
         summary="Start a job that draws a word",
     )
     async def start_job(
-        request: JobRequest, response: Response, idempotency_key: IdempotencyKey = None
+        request: JobRequest,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+        authorization: ApiKey = None,
+        x_api_key: ApiKey = None,
     ) -> JobStatus:
-        job, is_new = await jobs.start(request, idempotency_key)
+        caller = authorization or x_api_key or ""
+        job, is_new = await jobs.start(request, idempotency_key, caller)
         status = await jobs.status(job, result=True)
         response.headers["Location"] = status.links.self
         response.status_code = 202 if is_new else 200

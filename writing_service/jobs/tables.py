@@ -30,7 +30,7 @@ JOBS = Table(
     # JSON is kept as ASCII text: PostgreSQL's own types refuse the NULs and half surrogates that clients may send.
     Column("request", Text, nullable=False),
     Column("webhook_url", Text),
-    Column("key", String(255), unique=True),
+    Column("key", String(64), unique=True),
     Column("fingerprint", String(64), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("host", String(255)),
