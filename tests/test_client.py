@@ -20,6 +20,7 @@ from PIL import Image
 
 from tests.api.server import serving
 from tests.fakes import fake_app
+from tests.loopback import listening
 from writing_service.client import APIClient, APIError, JobEnded, JobStatus, pause_before
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 
@@ -52,11 +53,9 @@ async def answering(*answers: str) -> AsyncIterator[tuple[str, list[str]]]:
             length = f"content-length: {len(body.encode())}\r\nconnection: close"
             writer.write(f"HTTP/1.1 {head}\r\n{length}\r\n\r\n{body}".encode())
             await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
+    async with listening(answer) as host:
+        yield f"http://{host}", came
 
 
 PROBLEM = json.dumps({"status": 422, "error": "Field 'word' is missing.", "success": False})
@@ -182,13 +181,10 @@ async def test_nobody_answers():
 
 
 async def test_an_answer_that_takes_too_long_is_not_waited_for_twice():
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, APIClient(url, timeout=0.2) as client:
+    async with listening(silent) as host, APIClient(f"http://{host}", timeout=0.2) as client:
         with pytest.raises(APIError, match="ask for a job"):
             await client.generate_writing_image("a")
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
+from functools import cache
 
-from writing_service.config import load_settings
+from writing_service.config import JobSettings, load_settings
 from writing_service.diffusion.doors import OnProgress, Progress, Stage
 from writing_service.jobs.job import Failure, Job, KeptAnswer, KeptFile
 from writing_service.jobs.runner import JobRunner
@@ -23,11 +24,16 @@ def host(url: str, seconds: float) -> tuple[JobStore, JobRunner]:
             await asyncio.sleep(seconds / STEPS)
         return KeptAnswer({"word": job.request["word"]}, (KeptFile("picture", bytes(100_000)),))
 
-    overrides = [f"jobs.url={url}", f"jobs.lease_seconds={LEASE_SECONDS}", "jobs.at_once=2"]
-    settings = load_settings(overrides).jobs
+    given = {"url": url, "lease_seconds": LEASE_SECONDS, "at_once": 2}
+    settings = _defaults().model_copy(update=given)
     store = JobStore(settings.url, settings.keep_seconds, settings.lease_seconds)
     explain = lambda error: Failure({"error": str(error)})  # noqa: E731
     return store, JobRunner(store, draw, explain, settings, WebhookSender(settings))
+
+
+@cache
+def _defaults() -> JobSettings:
+    return load_settings().jobs
 
 
 async def _work(url: str, seconds: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ async def test_a_host_that_stops_gives_its_jobs_back_at_once(url: str) -> None:
 async def test_two_hosts_share_the_jobs(url: str) -> None:
     store, _ = host(url, 0)
     jobs = await created(store, 4)
-    async with drawing(url, 1.0) as (_, one), drawing(url, 1.0) as (_, other):
+    async with drawing(url, 0.6) as (_, one), drawing(url, 0.6) as (_, other):
         for job in jobs:
             await until(in_state(store, job, JobState.RUNNING))
         hosts = [(await store.get(job.id)).host for job in jobs]
@@ -118,8 +119,6 @@ async def test_what_is_cancelled_elsewhere_ends_here(url: str) -> None:
             return runner.newest(elsewhere) is elsewhere
 
         await until(is_dropped)
-        (another,) = await created(store, 1)
-        await until(in_state(store, another, JobState.RUNNING))
         store.close()
 
 
@@ -141,9 +140,8 @@ async def test_a_full_disk_is_told_and_gone_when_there_is_room(tmp_path: Path) -
     store.close()
 
 
+@pytest.mark.slow
 async def test_a_locked_database_is_waited_for_and_then_told(tmp_path: Path) -> None:
-    import sqlite3
-
     store, _ = host(f"sqlite:///{tmp_path}/jobs.sqlite3", 0)
     await created(store, 1)
     other = sqlite3.connect(tmp_path / "jobs.sqlite3", isolation_level=None)

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from tests.loopback import listening
 from writing_service.config import JobSettings, load_settings
 from writing_service.errors import ConfigurationError, InvalidRequest
 from writing_service.jobs.job import Failure, Job, JobProgress, KeptAnswer, NewJob
@@ -23,15 +25,12 @@ from writing_service.jobs.webhook import LARGEST_PAUSE_SECONDS, WebhookSender, p
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
+SETTINGS = load_settings(["jobs.webhook_attempts=2"]).jobs
+
+
 def settings_for(*hosts: str, secret: str = SECRET) -> JobSettings:
-    allowed = ",".join(f"'{one}'" for one in hosts)
-    return load_settings(
-        [
-            f"jobs.webhook_hosts=[{allowed}]",
-            f"jobs.webhook_secret='{secret}'",
-            "jobs.webhook_attempts=2",
-        ]
-    ).jobs
+    given = {"webhook_hosts": hosts, "webhook_secret": SecretStr(secret)}
+    return SETTINGS.model_copy(update=given)
 
 
 SENDER = WebhookSender(settings_for("bot.example.org"))
@@ -54,15 +53,12 @@ class Receiver:
             f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode()
         )
         await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager
 async def receiving(*answers: str) -> AsyncIterator[Receiver]:
     receiver = Receiver(*answers)
-    server = await asyncio.start_server(receiver.take, "127.0.0.1", 0)
-    receiver.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server:
+    async with listening(receiver.take) as receiver.host:
         yield receiver
 
 
