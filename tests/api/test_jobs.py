@@ -259,12 +259,6 @@ def test_what_fails_tells_why():
         assert "is failed" in client.get(wrong["links"]["picture"]).json()["error"]
 
 
-def test_a_job_that_takes_too_long_is_given_up():
-    with serving(slow_app(30.0, "jobs.timeout_seconds=0.3")) as client:
-        done = finished(client, started(client))
-    assert (done["state"], done["error"]["status"]) == ("failed", 504)
-
-
 @pytest.mark.parametrize("path", ["", "/picture", "/events"])
 def test_unknown_jobs_are_problems(client: httpx.Client, path: str):
     answer = client.get(f"{JOBS}/nothing{path}")
@@ -318,6 +312,7 @@ def test_jobs_survive_a_restart(tmp_path: Path):
             assert finished(client, job)["state"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_finished_jobs_expire(tmp_path: Path):
     overrides = (f"jobs.url=sqlite:///{tmp_path}/jobs.sqlite3", "jobs.keep_seconds=0.1")
     with serving(slow_app(0.0, *overrides)) as client:

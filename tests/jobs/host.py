@@ -15,8 +15,8 @@ LEASE_SECONDS = 1.0
 STEPS = 20
 
 
-def host(url: str, seconds: float) -> tuple[JobStore, JobRunner]:
-    """A store and what draws its jobs, each in so many seconds."""
+def host(url: str, seconds: float, **given: float) -> tuple[JobStore, JobRunner]:
+    """A store and what draws its jobs, each in so many seconds. `given` are further JobSettings."""
 
     async def draw(job: Job, _deadline: float, on_progress: OnProgress) -> KeptAnswer:
         for step in range(STEPS):
@@ -24,8 +24,8 @@ def host(url: str, seconds: float) -> tuple[JobStore, JobRunner]:
             await asyncio.sleep(seconds / STEPS)
         return KeptAnswer({"word": job.request["word"]}, (KeptFile("picture", bytes(100_000)),))
 
-    given = {"url": url, "lease_seconds": LEASE_SECONDS, "at_once": 2}
-    settings = _defaults().model_copy(update=given)
+    usual = {"url": url, "lease_seconds": LEASE_SECONDS, "at_once": 2}
+    settings = _defaults().model_copy(update={**usual, **given})
     store = JobStore(settings.url, settings.keep_seconds, settings.lease_seconds)
     explain = lambda error: Failure({"error": str(error)})  # noqa: E731
     return store, JobRunner(store, draw, explain, settings, WebhookSender(settings))

@@ -24,8 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
-async def drawing(url: str, seconds: float = 0.05) -> AsyncIterator[tuple[JobStore, JobRunner]]:
-    store, runner = host(url, seconds)
+async def drawing(
+    url: str, seconds: float = 0.05, **given: float
+) -> AsyncIterator[tuple[JobStore, JobRunner]]:
+    store, runner = host(url, seconds, **given)
     async with runner.running():
         yield store, runner
     store.close()
@@ -120,6 +122,16 @@ async def test_what_is_cancelled_elsewhere_ends_here(url: str) -> None:
 
         await until(is_dropped)
         store.close()
+
+
+async def test_a_job_that_takes_too_long_is_given_up() -> None:
+    async with drawing("sqlite://", seconds=60, timeout_seconds=0.2) as (store, runner):
+        (job,) = await created(store, 1)
+        runner.wake()
+        await until(in_state(store, job, JobState.FAILED))
+        failure = (await store.get(job.id)).failure
+        assert failure is not None
+        assert "not done within 0.2 s" in failure["error"]
 
 
 async def test_a_full_disk_is_told_and_gone_when_there_is_room(tmp_path: Path) -> None:

@@ -296,4 +296,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStoreMachine: Callable[[], None] = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=8, stateful_step_count=25, deadline=None)  # type: ignore[attr-defined]
+TestStoreMachine.settings = settings(max_examples=6, stateful_step_count=20, deadline=None)  # type: ignore[attr-defined]
