@@ -35,7 +35,7 @@ COPY constraints.txt /tmp/
 RUN pip install ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} -c /tmp/constraints.txt torch==2.13.0
 COPY pyproject.toml /tmp/
 RUN python -c "import pathlib, tomllib; p = tomllib.loads(pathlib.Path('/tmp/pyproject.toml').read_text())['project']; \
-print(*p['dependencies'], *(p['optional-dependencies']['gpu'] if '${EXTRAS}' else ()), sep='\n')" > /tmp/requirements.txt \
+e = p['optional-dependencies']; print(*p['dependencies'], *e['postgres'], *(e['gpu'] if '${EXTRAS}' else ()), sep='\n')" > /tmp/requirements.txt \
     && pip install -c /tmp/constraints.txt -r /tmp/requirements.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
 

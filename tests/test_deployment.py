@@ -110,8 +110,9 @@ def test_the_images_list_of_requirements_is_the_projects(
         here = program.replace("/tmp/pyproject.toml", str(ROOT / "pyproject.toml"))
         exec(here.replace("${EXTRAS}", extras), {})
         listed = capsys.readouterr().out.splitlines()
-        gpu = project["optional-dependencies"]["gpu"] if extras else []
-        assert listed == [*project["dependencies"], *gpu]
+        optional = project["optional-dependencies"]
+        gpu = optional["gpu"] if extras else []
+        assert listed == [*project["dependencies"], *optional["postgres"], *gpu]
 
 
 def test_compose_has_the_service_with_a_gpu_and_the_watchers_beside_it() -> None:
