@@ -1,5 +1,5 @@
 # make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
-# make test    the tests, without the slow ones; make test-all runs those too (workers=4 on four cores)
+# make test    the tests, without slow ones and those that need other programs; make test-all runs those, too (workers=4 on four cores)
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
@@ -41,8 +41,9 @@ PYTEST = $(BIN)/python -m pytest -n $(workers) --dist loadscope
 test: $(DEV)
 	$(PYTEST) -m "not slow and not services"
 
-test-all: $(DEV)
-	$(PYTEST)
+# What `make test` leaves out, after it.
+test-all: test
+	$(PYTEST) -m "slow or services"
 
 check: $(DEV)
 	scripts/check $(CHECK)
