@@ -1,10 +1,15 @@
-"""Draw the README's pictures with the shipped checkpoint, into docs/pictures. Run by `make gallery`.
+"""Draw pictures of the README and of the studio with the shipped checkpoint. `make gallery` draws all of them.
 
-styles.webp        a row a word, a column a style
-seeds.webp         one word, one style, eight seeds
-conditioning.webp  a plain word, its four control images, the picture
+    python scripts/gallery.py                   all
+    python scripts/gallery.py styles studio     these alone
+
+styles        docs/pictures/styles.webp: a row a word, a column a style
+seeds         docs/pictures/seeds.webp: one word, one style, eight seeds
+conditioning  docs/pictures/conditioning.webp: a plain word, its four control images, the picture
+studio        writing_service/studio/static/styles/NAME.webp: one word in each style, for choosing among them
 """
 
+import argparse
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +22,7 @@ from writing_service.generator import AIImageGenerator
 from writing_service.types import AIGenerationResult, WritingRequest
 
 OUT = Path("docs/pictures")
+STUDIO = Path("writing_service/studio/static/styles")
 STYLES = ("comic", "watercolor", "realistic", "ink", "traditional")
 WORDS = (
     ("学习", "study"),
@@ -32,18 +38,48 @@ SIDE = 512
 CELL = 256
 
 
-async def main() -> None:
-    """All of them; the same checkpoint and machine give the same files."""
+async def main(wanted: Sequence[str]) -> None:
+    """The wanted ones; the same checkpoint and machine give the same files."""
     generator = create_generator(load_settings())
+    for name in wanted:
+        await GALLERIES[name](generator)
+    generator.close()
+
+
+async def draw_styles(generator: AIImageGenerator) -> None:
+    """Eight words in five styles."""
     rows = [
-        [await draw(generator, *word, style, 5 + n) for style in STYLES]
+        [picture(await draw(generator, *word, style, 5 + n)) for style in STYLES]
         for n, word in enumerate(WORDS)
     ]
-    save("styles", grid([[picture(one) for one in row] for row in rows]))
+    save(OUT / "styles.webp", grid(rows))
+
+
+async def draw_seeds(generator: AIImageGenerator) -> None:
+    """One word, eight times."""
     seeds = [picture(await draw(generator, "茶", "tea", "watercolor", seed)) for seed in range(8)]
-    save("seeds", grid([seeds[:4], seeds[4:]]))
-    save("conditioning", grid([steps_of(rows[0][4])]))
-    generator.close()
+    save(OUT / "seeds.webp", grid([seeds[:4], seeds[4:]]))
+
+
+async def draw_conditioning(generator: AIImageGenerator) -> None:
+    """What one picture is made from."""
+    result = await draw(generator, *WORDS[0], "traditional", 5)
+    save(OUT / "conditioning.webp", grid([steps_of(result)]))
+
+
+async def draw_studio(generator: AIImageGenerator) -> None:
+    """A small picture a style."""
+    for style in STYLES:
+        one = picture(await draw(generator, "花", "flower", style, 5))
+        save(STUDIO / f"{style}.webp", grid([[one]]))
+
+
+GALLERIES = {
+    "styles": draw_styles,
+    "seeds": draw_seeds,
+    "conditioning": draw_conditioning,
+    "studio": draw_studio,
+}
 
 
 async def draw(
@@ -76,13 +112,22 @@ def grid(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
     return whole
 
 
-def save(name: str, image: Image.Image) -> None:
+def save(path: Path, image: Image.Image) -> None:
     """As WebP, and say where."""
-    OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"{name}.webp"
+    path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, quality=85)
     print(path)
 
 
+def wanted_galleries() -> list[str]:
+    """As the command line names them; all when it names none."""
+    parser = argparse.ArgumentParser(description="Draw pictures of the README and the studio.")
+    parser.add_argument("gallery", nargs="*", help=", ".join(GALLERIES))
+    names: list[str] = parser.parse_args().gallery or list(GALLERIES)
+    if unknown := [name for name in names if name not in GALLERIES]:
+        parser.error(f"unknown: {', '.join(unknown)}; choose from {', '.join(GALLERIES)}")
+    return names
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(wanted_galleries()))

@@ -174,7 +174,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(override: str, key: 
 def test_an_unknown_key_like_no_other_lists_what_may_stand_there():
     assert refusal("api.zzz=1") == (
         "Unknown setting 'api.zzz'; known here: host, port, max_body_bytes,"
-        " request_timeout_seconds, max_queue, shutdown_grace_seconds."
+        " request_timeout_seconds, max_queue, shutdown_grace_seconds, studio."
     )
     assert "known here: pipeline, ai_generation, api, jobs, logging." in refusal(
         "hydra.verbose=true"

@@ -54,6 +54,15 @@ def test_package_data_is_inside(installed: Path):
     assert not (installed / "training").exists()
 
 
+def test_the_studio_is_inside_whole(installed: Path):
+    static = Path("writing_service/studio/static")
+    files = [one for one in (ROOT / static).rglob("*") if one.is_file()]
+    assert files
+    for one in files:
+        inside = installed / static / one.relative_to(ROOT / static)
+        assert inside.read_bytes() == one.read_bytes(), one
+
+
 def test_it_draws_from_any_folder(installed: Path, tmp_path: Path):
     size = ["ai_generation.generation.width=128", "ai_generation.generation.height=128"]
     done = subprocess.run(

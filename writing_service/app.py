@@ -38,6 +38,7 @@ from writing_service.rendering.languages import misleading_name
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.settling import check_preset
+from writing_service.studio.routes import add_studio
 from writing_service.types import Size
 from writing_service.warmer import ModelWarmer
 
@@ -79,6 +80,8 @@ def create_app(
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
+    if settings.api.studio:
+        add_studio(app)
     return app
 
 

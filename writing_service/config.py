@@ -303,6 +303,8 @@ class ApiSettings(Slice):
     request_timeout_seconds: Annotated[float, Field(gt=0)]
     max_queue: Annotated[int, Field(ge=1)]
     shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
+    studio: bool = True
+    """Whether there is a web page at /studio."""
 
 
 class JobSettings(Slice):

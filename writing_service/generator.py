@@ -33,7 +33,7 @@ from writing_service.rendering.languages import identify
 from writing_service.rendering.words import checked_word, dropped_from
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
-from writing_service.settling import Settled, settle
+from writing_service.settling import Settled, settle, style_defaults
 from writing_service.types import (
     AIGenerationResult,
     ConditioningKind,
@@ -190,6 +190,8 @@ class AIImageGenerator:
         return {
             "models": self._models(),
             "styles": list(self._styles.names()),
+            "style_defaults": {name: self._style_defaults(name) for name in self._styles.names()},
+            "free_style_defaults": self._style_defaults("free text"),
             "conditioning_methods": {
                 kind.value: list(names) for kind, names in self._fan_out.methods().items()
             },
@@ -198,6 +200,9 @@ class AIImageGenerator:
             "default_image_size": {"width": generation.width, "height": generation.height},
             "pictograms": len(self._pictograms.names()),
         }
+
+    def _style_defaults(self, name: str) -> dict[str, Any]:
+        return style_defaults(self._styles.get_style_definition(name), self._settings)
 
     def close(self) -> None:
         """Let the models go; a running picture ends at its next step."""

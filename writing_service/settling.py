@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from writing_service.conditioning.fan_out import ConditioningFanOut, Methods
 from writing_service.config import AIGenerationSettings, PresetSettings
@@ -96,6 +96,19 @@ def settle(
 def random_seed() -> int:
     """For a request that brings none."""
     return secrets.randbelow(_RANDOM_SEEDS)
+
+
+def style_defaults(style: StyleDefinition, settings: AIGenerationSettings) -> dict[str, Any]:
+    """What a request in that style comes to that leaves the rest open and names no preset, ready for JSON."""
+    defaults = settings.generation
+    return {
+        "display_name": style.display_name,
+        "conditioning_weights": {
+            kind.value: style.controlnet_weights.get(kind, 0.0) for kind in ConditioningKind
+        },
+        "num_inference_steps": _first(defaults.num_inference_steps, style.recommended_steps),
+        "guidance_scale": _first(defaults.guidance_scale, style.recommended_cfg),
+    }
 
 
 def check_preset(settings: AIGenerationSettings) -> None:
