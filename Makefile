@@ -3,7 +3,7 @@
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
-# make gallery   draw the pictures of the README and the docs again
+# make gallery   draw the pictures of the README, the docs and the studio's styles again
 # make eval-embedded  measure the embedded checkpoint, an hour: make eval-embedded ARGS="what=legibility"
 # make bench-embedded  seconds a picture, against diffusers' own pipeline
 # make bench-engine  what the denoising engine costs and gains; a part of it: make bench-engine ARGS="what=cost,memory"
