@@ -244,7 +244,12 @@ async def test_status_tells_of_the_batches_once_there_is_a_pipeline():
     generator, _ = fake_generator()
     assert (generator.get_status()["queue_depth"], generator.get_status()["batches"]) == (0, None)
     await generator.generate(WritingRequest("a"))
-    assert set(generator.get_status()["batches"]) == {"steps", "mean_pictures", "largest"}
+    assert set(generator.get_status()["batches"]) == {
+        "steps",
+        "mean_pictures",
+        "largest",
+        "by_size",
+    }
 
 
 async def test_the_event_loop_stays_free():

@@ -1,9 +1,10 @@
-"""The command line: serve, generate, warmup, profile, doctor.
+"""The command line: serve, key, generate, warmup, profile, doctor.
 
 What is heavy is imported by the command that needs it, so that a mistyped key is told at once.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Generator
 from contextlib import aclosing, contextmanager
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from tqdm.contrib import DummyTqdmFile
 
 from writing_service import __version__
+from writing_service.api.keys import ENVIRONMENT, check_exposure, hash_of, keys_of, new_key
 from writing_service.config import Settings, load_settings
 from writing_service.doctor import advice, examine
 from writing_service.encoding import encode_result
@@ -77,8 +79,18 @@ def serve(overrides: Overrides = None) -> None:
     """Answer requests over HTTP until stopped."""
     with _failures_in_one_sentence():
         settings = load_settings(overrides or ())
+        check_exposure(settings.api, keys_of(settings.api, os.environ))
         configure_logging(settings.logging)
         _serve(settings)
+
+
+@cli.command()
+def key(name: Annotated[str, typer.Argument(help="Of whoever will use it, such as bot.")]) -> None:
+    """Make an API key: print it, and the setting that lets it in. It is kept nowhere."""
+    made = new_key()
+    typer.echo(f"key      {made}")
+    typer.echo(f"setting  'api.keys.{name}=\"{hash_of(made)}\"'")
+    typer.echo(f"or       {ENVIRONMENT}={name}={made}")
 
 
 @cli.command()
@@ -185,6 +197,7 @@ def _serve(settings: Settings) -> None:
         port=settings.api.port,
         log_config=None,
         timeout_graceful_shutdown=settings.api.shutdown_grace_seconds,
+        proxy_headers=False,  # api.trusted_proxies says whose count
     )
 
 

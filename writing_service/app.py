@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -10,10 +11,14 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from writing_service import __version__
-from writing_service.api.admission import Admission, BodyLimit
+from writing_service.api.admission import Admission
 from writing_service.api.answers import AnswerDesk
+from writing_service.api.documentation import documented_app
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
+from writing_service.api.keys import keys_of
+from writing_service.api.metrics import metrics_routes
+from writing_service.api.middleware import add_middleware
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
@@ -28,7 +33,11 @@ from writing_service.diffusion.tracing import TorchTracer
 from writing_service.encoding import EncodingPool
 from writing_service.generator import AIImageGenerator
 from writing_service.legibility.gate import LegibilityGate
+from writing_service.observability.metrics import ServiceMetrics
+from writing_service.observability.observer import NOBODY, Observer, Observers
 from writing_service.observability.profiler import AIProfiler
+from writing_service.observability.state import ServiceState
+from writing_service.observability.traces import Tracing, tracing_for
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions
@@ -56,27 +65,29 @@ def create_app(
     models = _model_cache(settings.ai_generation, gpu)
     detectors = _detectors(settings.ai_generation, gpu, models)
     loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
-    generator = assemble_generator(settings.ai_generation, loader, gpu, detectors)
+    metrics, tracing = ServiceMetrics(), tracing_for(settings.tracing)
+    observer = Observers(metrics, *([tracing] if tracing else []))
+    generator = assemble_generator(settings.ai_generation, loader, gpu, detectors, observer)
+    metrics.watch(_state(generator, gpu))
     encoding = EncodingPool()
     warmer = ModelWarmer(generator, gpu)
     at_start = settings.ai_generation.enabled and settings.ai_generation.warmup.at_start
     admission = Admission(settings.api, generator.statistics)
-    desk = AnswerDesk(generator, encoding)
+    desk = AnswerDesk(generator, encoding, observer)
     jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
     started = time.monotonic()
-    app = FastAPI(
+    app = documented_app(
+        settings.api.open_paths,
         title="Writing Service",
         version=__version__,
         description="A word in any script becomes a picture whose strokes are the word.",
-        docs_url="/api/docs",
-        redoc_url="/api/redoc",
-        openapi_url="/api/openapi.json",
         lifespan=_lifespan(
-            generator, encoding, detectors, admission, jobs, warmer if at_start else None
+            generator, encoding, detectors, admission, jobs, warmer if at_start else None, tracing
         ),
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
+    add_middleware(app, settings.api, keys_of(settings.api, os.environ), metrics, tracing)
     add_problem_handlers(app)
+    app.include_router(metrics_routes(metrics))
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
@@ -155,6 +166,7 @@ def assemble_generator(
     loader: PictureLoader,
     gpu: GPUWatch,
     detectors: Sequence[LearnedDetector] | None = None,
+    observer: Observer = NOBODY,
 ) -> AIImageGenerator:
     """All stations of a picture around a loader and a device. `detectors` None: the settings' own.
 
@@ -180,6 +192,16 @@ def assemble_generator(
             styles, settings.prompt.max_prompt_length, settings.prompt.scene, misleading_name
         ),
         LegibilityGate(settings.legibility),
+        observer,
+    )
+
+
+def _state(generator: AIImageGenerator, gpu: GPUWatch) -> ServiceState:
+    return ServiceState(
+        __version__,
+        lambda: generator.statistics.under_way,
+        generator.get_status,
+        lambda: gpu.get_gpu_status().as_dict(),
     )
 
 
@@ -203,6 +225,7 @@ def _lifespan(
     admission: Admission,
     jobs: JobDesk,
     warmer: ModelWarmer | None,
+    tracing: Tracing | None,
 ):
     """With a `warmer`, the models warm up as soon as the service answers."""
 
@@ -220,6 +243,8 @@ def _lifespan(
         await asyncio.to_thread(jobs.store.close)
         for detector in detectors:
             await asyncio.to_thread(detector.close)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
         logger.info("AI service stopped")
 
     return lifespan

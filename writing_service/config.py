@@ -5,11 +5,13 @@ ConfigurationError whose one sentence names it.
 """
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+import limits
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -53,6 +55,36 @@ def _window(value: tuple[float, float]) -> tuple[float, float]:
     raise ValueError("must begin before it ends")
 
 
+def _rate_limit(value: str) -> str:
+    try:
+        limits.parse_many(value)
+    except ValueError:
+        raise ValueError("must be such as 30/minute or 5/second;500/day") from None
+    return value
+
+
+def _key_hash(value: str) -> str:
+    algorithm, _, digest = value.partition(":")
+    length = {"sha256": 64, "sha512": 128}.get(algorithm)
+    if length and re.fullmatch(f"[0-9a-f]{{{length}}}", digest):
+        return value
+    raise ValueError("must be sha256: or sha512: and the hexadecimal hash, not the key itself")
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError("must be an address or a network, such as 10.0.0.0/8") from None
+    return value
+
+
+def _origin(value: str) -> str:
+    if re.fullmatch(r"https?://[\w.:\[\]-]+", value):
+        return value
+    raise ValueError("must be an origin, such as https://example.org, without a path")
+
+
 def _template(value: str) -> str:
     holds = set(re.findall(r"\{(.*?)\}", value))
     if unknown := holds - {"meaning", "word_kind", "character"}:
@@ -73,6 +105,10 @@ Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT)]
 Number = Annotated[float, AfterValidator(_whole_if_possible)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 WindowFractions = Annotated[tuple[Fraction, Fraction], AfterValidator(_window)]
+RateLimit = Annotated[str, AfterValidator(_rate_limit)]
+KeyHash = Annotated[str, AfterValidator(_key_hash)]
+Network = Annotated[str, AfterValidator(_network)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 
 
@@ -294,12 +330,34 @@ class AIGenerationSettings(Slice):
     memory_leaks: MemoryLeakSettings
 
 
+class RateLimitSettings(Slice):
+    """What one key, or without keys one address, may ask for: "30/minute", "5/second;500/day"; None: no limit.
+
+    `requests` counts all that are not open to everyone, `drawing` those that make the service draw (POST).
+    """
+
+    requests: RateLimit | None = None
+    drawing: RateLimit | None = None
+
+
 class ApiSettings(Slice):
-    """Where to listen, and how much to take on."""
+    """Where to listen, whom to let in, and how much to take on.
+
+    `keys` are hashes of API keys by name ("sha256:..."); plain ones come from the environment (`api/keys.py`). With
+    keys, only `open_paths` are open to everyone ("/studio/*": all below). `trusted_proxies` are addresses and networks
+    whose X-Forwarded-For counts, `cors_origins` the web pages of others that may ask ("https://example.org").
+    """
 
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
+    keys: dict[str, KeyHash] = {}
+    serve_without_keys: bool = False
+    open_paths: tuple[str, ...] = ()
+    rate_limits: RateLimitSettings = RateLimitSettings()
+    trusted_proxies: tuple[Network, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
     max_body_bytes: Annotated[int, Field(ge=1024)]
+    body_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     request_timeout_seconds: Annotated[float, Field(gt=0)]
     max_queue: Annotated[int, Field(ge=1)]
     shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
@@ -351,14 +409,29 @@ class LoggerSettings(Slice):
 
 
 class LoggingSettings(Slice):
-    """Levels and files. The keys of `loggers` are parts of the service or Python logger names."""
+    """Levels and files. The keys of `loggers` are parts of the service or Python logger names.
+
+    `format` is for people (console) or for programs (json), one line each.
+    """
 
     level: Level
+    format: Literal["console", "json"] = "console"
     folder: str | None
     file: str = "writing_service.log"
     max_bytes: Annotated[int, Field(ge=1024)]
     backups: Annotated[int, Field(ge=0)]
     loggers: dict[str, LoggerSettings]
+
+
+class TracingSettings(Slice):
+    """Where traces go, by OpenTelemetry's OTLP over HTTP; an `endpoint` of None: nowhere, at no cost.
+
+    `sample` is the fraction of requests that are traced, of those that no caller has decided about.
+    """
+
+    endpoint: Annotated[str, Field(pattern="^https?://")] | None = None
+    sample: Fraction = 1.0
+    service_name: str = "writing-service"
 
 
 class Settings(Slice):
@@ -368,6 +441,7 @@ class Settings(Slice):
     api: ApiSettings
     jobs: JobSettings
     logging: LoggingSettings
+    tracing: TracingSettings = TracingSettings()
 
 
 def load_settings(overrides: Sequence[str] = (), folder: Path | None = None) -> Settings:

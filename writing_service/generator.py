@@ -5,6 +5,7 @@ Read `generate_character_image` first; everything else here is one of its statio
 
 import asyncio
 import logging
+import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -23,7 +24,13 @@ from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.legibility.gate import Draw, LegibilityGate
 from writing_service.metadata import generation_metadata
 from writing_service.observability.leaks import MemoryLeakDetector
-from writing_service.observability.statistics import GenerationStatistics, StageClock
+from writing_service.observability.observer import NOBODY, Observer
+from writing_service.observability.statistics import (
+    GenerationStatistics,
+    OnStage,
+    StageClock,
+    tell_in_turn,
+)
 from writing_service.progress import Telling
 from writing_service.prompt.blocked import BlockedWords
 from writing_service.prompt.builder import PromptBuilder
@@ -52,6 +59,9 @@ logger = logging.getLogger(__name__)
 AUTO, OFF = "auto", "off"
 """What a request may say of its pictogram, beside a concept's name."""
 
+CUSTOM = "custom"
+"""What is counted in place of a style in a learner's own words."""
+
 _SWITCHED_OFF = "drawing is switched off (ai_generation.enabled=false)"
 
 Weights = Mapping[ConditioningKind, float]
@@ -72,6 +82,7 @@ class AIImageGenerator:
         semantics: SemanticAnalyzer,
         prompts: PromptBuilder,
         gate: LegibilityGate,
+        observer: Observer = NOBODY,
     ) -> None:
         self._settings = settings
         self._loader = loader
@@ -83,6 +94,7 @@ class AIImageGenerator:
         self._semantics = semantics
         self._prompts = prompts
         self._gate = gate
+        self._observer = observer
         self._blocked = BlockedWords(settings.prompt.blocked_words)
         self.statistics = GenerationStatistics()
         self.leaks = MemoryLeakDetector(gpu.memory_in_use_mb, settings.memory_leaks)
@@ -111,8 +123,8 @@ class AIImageGenerator:
             conditioning_weights=conditioning_weights or {},
             **generation_params,
         )
-        clock, told = StageClock(), Telling(on_progress)
-        with self.statistics.counted(), self.leaks.counted(), _logged(request, clock):
+        clock, told = StageClock(self._observer.stage), Telling(on_progress)
+        with self._counted(request), _logged(request, clock):
             self._refuse_if_off()
             settled = settle(request, self._settings, self._styles, self._fan_out)
             told.begins(Stage.RENDER, settled.steps)
@@ -127,12 +139,13 @@ class AIImageGenerator:
             with clock.timed("prompt"):
                 prompt = await self._build_prompt(request, meaning, scene, pipeline)
             job = _job(prompt, control_images, settled, preview_every)
-            draw = _drawing(pipeline, told, deadline)
-            checked = await self._gate.draw(draw, job, scene.word, deadline)
+            draw = _drawing(pipeline, told, deadline, self._observer.stage)
+            checked = await self._gate.draw(draw, job, scene.word, deadline, self._observer.stage)
             clock.add(checked.drawn.stage_times_ms)
             metadata = generation_metadata(
                 request, settled, scene, control_images, prompt, pipeline, checked, clock, self._gpu
             )
+            self._observer.drawn(metadata)
         return AIGenerationResult(
             request,
             checked.drawn.images,
@@ -207,6 +220,14 @@ class AIImageGenerator:
     def close(self) -> None:
         """Let the models go; a running picture ends at its next step."""
         self._loader.close()
+
+    @contextmanager
+    def _counted(self, request: WritingRequest) -> Generator[None]:
+        """By everyone who counts."""
+        style = self._styles.get_style_definition(request.style)
+        name = style.name if style.known else CUSTOM
+        with self.statistics.counted(), self.leaks.counted(), self._observer.generation(name):
+            yield
 
     def _refuse_if_off(self) -> None:
         if not self._settings.enabled:
@@ -304,16 +325,22 @@ def _logged(request: WritingRequest, clock: StageClock) -> Generator[None]:
     try:
         yield
     except WritingServiceError as error:
-        logger.info("AI generation ended without a picture: %s", error, extra=told)
+        # The sentence may hold the learner's words: it is told as they are.
+        logger.info("AI generation ended without a picture", extra={**told, "reason": str(error)})
         raise
     logger.info("AI generation done", extra={**told, "time_ms": clock.total_ms})
 
 
-def _drawing(pipeline: PicturePipeline, told: Telling, deadline: float | None) -> Draw:
+def _drawing(
+    pipeline: PicturePipeline, told: Telling, deadline: float | None, on_stage: OnStage
+) -> Draw:
     """Draws, and tells each attempt as one of the same request."""
 
     async def draw(job: GenerationJob) -> DrawnImages:
-        return await pipeline.draw(job, told.attempts(), deadline)
+        began = time.time_ns()
+        drawn = await pipeline.draw(job, told.attempts(), deadline)
+        tell_in_turn(on_stage, began, drawn.stage_times_ms)
+        return drawn
 
     return draw
 

@@ -156,7 +156,12 @@ async def test_a_late_job_joins_and_a_finished_one_leaves(
     drawn = await first
 
     assert done == ["short", "long"]
-    assert own_pipeline.status()["batches"] == {"steps": 16, "mean_pictures": 1.12, "largest": 2}
+    assert own_pipeline.status()["batches"] == {
+        "steps": 16,
+        "mean_pictures": 1.12,
+        "largest": 2,
+        "by_size": {1: 14, 2: 2},
+    }
     assert apart(drawn, await own_pipeline.draw(long)) <= 1
     assert apart(short, await own_pipeline.draw(make_job(seeds=(9,), num_inference_steps=2))) <= 1
 

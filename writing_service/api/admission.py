@@ -1,13 +1,10 @@
-"""How much the service takes on: a bounded queue, a deadline, a largest body."""
+"""How much the service takes on: a bounded queue, a deadline."""
 
 import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from writing_service.api.problems import problem
 from writing_service.config import ApiSettings
 from writing_service.errors import DeadlinePassed, QueueFull, ServiceUnavailable
 from writing_service.observability.statistics import GenerationStatistics
@@ -60,50 +57,3 @@ class Admission:
                 f"{waiting} requests wait already, as many as are allowed; try again later.",
                 retry_after=each * self._inside,
             )
-
-
-class BodyLimit:
-    """ASGI middleware: a body larger than `max_bytes` is answered 413 before it is read whole."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        messages = await self._read(scope, receive)
-        if messages is None:
-            sentence = f"The body is larger than {self._max_bytes} bytes; send a smaller one."
-            await problem(413, sentence)(scope, receive, send)
-            return
-        await self._app(scope, _replayed(messages, receive), send)
-
-    async def _read(self, scope: Scope, receive: Receive) -> list[Message] | None:
-        """All messages of the body; None when it is too large."""
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            return None
-        messages, size = list[Message](), 0
-        while True:
-            message = await receive()
-            messages.append(message)
-            size += len(message.get("body", b""))
-            if size > self._max_bytes:
-                return None
-            if not message.get("more_body", False):
-                return messages
-
-
-def _replayed(messages: list[Message], receive: Receive) -> Receive:
-    """First what was read, then whatever else comes."""
-    waiting = iter(messages)
-
-    async def next_message() -> Message:
-        for message in waiting:
-            return message
-        return await receive()
-
-    return next_message

@@ -1,6 +1,5 @@
 """Answer: a finished request as it goes out, all of its pictures files; AnswerDesk, who makes one."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -10,6 +9,8 @@ from writing_service.api.schemas import WritingImageRequest, WritingImageRespons
 from writing_service.diffusion.doors import OnProgress, Stage
 from writing_service.encoding import EncodingPool, encode_drawing, encode_result, to_base64
 from writing_service.generator import AIImageGenerator
+from writing_service.observability.observer import NOBODY, Observer
+from writing_service.observability.statistics import StageClock
 from writing_service.progress import Telling
 from writing_service.types import AIGenerationResult, ImageFormat
 
@@ -59,9 +60,12 @@ class Answer:
 class AnswerDesk:
     """Answers requests: draws, then encodes."""
 
-    def __init__(self, generator: AIImageGenerator, encoding: EncodingPool) -> None:
+    def __init__(
+        self, generator: AIImageGenerator, encoding: EncodingPool, observer: Observer = NOBODY
+    ) -> None:
         self._generator = generator
         self._encoding = encoding
+        self._observer = observer
 
     async def answer(
         self,
@@ -81,7 +85,7 @@ class AnswerDesk:
 
     async def _encoded(self, request: WritingImageRequest, result: AIGenerationResult) -> Answer:
         """All files at once; the painted ones first, which take longest."""
-        started = time.perf_counter()
+        clock = StageClock(self._observer.stage)
         painted = [
             partial(encode_result, result, index, request.format, request.quality)
             for index in range(len(result.images))
@@ -90,9 +94,9 @@ class AnswerDesk:
         controls = list(result.control_images.values()) if wanted else []
         plain = [lambda: encode_drawing(result.scene.word.image)] if wanted else []
         drawings = [*plain, *(partial(encode_drawing, one.image) for one in controls)]
-        files = await self._encoding.files([*painted, *drawings])
+        with clock.timed("encode"):
+            files = await self._encoding.files([*painted, *drawings])
         pictures, rest = files[: len(painted)], files[len(painted) :]
-        encode_ms = round(1000 * (time.perf_counter() - started), 1)
         return Answer(
             request.format,
             tuple(pictures),
@@ -103,7 +107,7 @@ class AnswerDesk:
             },
             result.prompt.main_prompt if request.include_prompt else None,
             _analysis(result) if request.include_semantic_analysis else None,
-            _with_encoding(result.metadata, encode_ms),
+            _with_encoding(result.metadata, clock.times_ms["encode"]),
             (*_unknown(request), *result.warnings),
         )
 

@@ -12,12 +12,15 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from writing_service.api.schemas import Problem, ProblemField
 from writing_service.errors import (
     DeadlinePassed,
     InvalidRequest,
     JobNotFound,
+    ModelsUnavailable,
+    QueueFull,
     ServiceUnavailable,
     WritingServiceError,
 )
@@ -25,6 +28,7 @@ from writing_service.errors import (
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_UNPROCESSABLE = 422
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {
@@ -34,15 +38,43 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     }
     for status in (413, 422, 500, 503, 504)
 }
-"""For the OpenAPI document."""
+"""For the OpenAPI document; `documentation.py` adds those that any route may answer."""
+
+REFUSAL = "writing_service.refusal"
+"""In a request's scope: the reason why it was turned away, for whoever counts."""
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Every error of a route becomes a problem."""
+    """Every error of a route becomes a problem; `Crashes` has those that are nobody's on purpose."""
     app.add_exception_handler(WritingServiceError, _on_our_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_crash)
+
+
+class Crashes:
+    """ASGI middleware: an error that nothing else answers becomes a problem.
+
+    The framework would answer it too, but outside of all middleware, so that neither headers nor counts had it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI. Where the answer has begun, the error goes on, and the server cuts the connection."""
+        begun = False
+
+        async def watched(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            await _answer_to(error)(scope, receive, send)
 
 
 def problem(
@@ -71,8 +103,32 @@ def problem_of(error: Exception) -> dict[str, Any]:
     return json.loads(bytes(_answer_to(error).body))
 
 
-async def _on_our_error(_: Request, error: Exception) -> JSONResponse:
+def refusal(
+    scope: Scope,
+    reason: str,
+    status: int,
+    sentence: str,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The problem of a request that is turned away. `reason` is a word of the code's own: it becomes a label."""
+    scope[REFUSAL] = reason
+    fields = [ProblemField(field="body", message=sentence)] if status == _UNPROCESSABLE else ()
+    return problem(status, sentence, fields, headers)
+
+
+async def _on_our_error(request: Request, error: Exception) -> JSONResponse:
+    if reason := next((one for kind, one in _REASONS.items() if isinstance(error, kind)), None):
+        request.scope[REFUSAL] = reason
     return _answer_to(error)
+
+
+_REASONS: Mapping[type[Exception], str] = {
+    QueueFull: "queue_full",
+    ModelsUnavailable: "models",
+    ServiceUnavailable: "unavailable",
+    DeadlinePassed: "deadline",
+}
+"""The first that fits counts."""
 
 
 def _answer_to(error: Exception) -> JSONResponse:

@@ -4,7 +4,7 @@ The real ones and the fakes have these doors. Importing them does not import tor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -88,7 +88,7 @@ class PicturePipeline(Protocol):
         ...
 
     def status(self) -> dict[str, Any]:
-        """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest}."""
+        """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest, by_size}."""
         ...
 
     async def draw(
@@ -148,8 +148,40 @@ class PictureLoader(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class GPUMemory:
+    """GiB of the whole device, other programs included; all None without a GPU."""
+
+    total_gb: float | None = None
+    used_gb: float | None = None
+    percent_used: float | None = None
+
+
+@dataclass(frozen=True)
+class GPUStatus:
+    """One moment of the GPU. Without one, `available` is false and the rest is None."""
+
+    available: bool
+    name: str | None = None
+    memory: GPUMemory = GPUMemory()
+    utilization_percent: int | None = None
+    temperature_celsius: int | None = None
+    power_usage_watts: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+NO_GPU = GPUStatus(available=False)
+
+
 class GPUWatch(Protocol):
     """Tells how the device fares."""
+
+    def get_gpu_status(self) -> GPUStatus:
+        """The present moment."""
+        ...
 
     def get_memory_usage(self) -> Mapping[str, float | None]:
         """`total_gb`, `used_gb`, `percent_used` of the GPU (None without one), `process_gb`."""

@@ -7,9 +7,10 @@ import itertools
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -248,22 +249,24 @@ class DenoisingEngine:
 
 @dataclass
 class BatchCount:
-    """How many steps were taken, and by how many pictures."""
+    """How many steps were taken, by the number of pictures that shared them."""
 
-    steps: int = 0
-    pictures: int = 0
-    largest: int = 0
+    by_size: Counter[int] = field(default_factory=Counter)
 
     def add(self, pictures: int) -> None:
         """One step more."""
-        self.steps += 1
-        self.pictures += pictures
-        self.largest = max(self.largest, pictures)
+        self.by_size[pictures] += 1
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        mean = round(self.pictures / self.steps, 2) if self.steps else None
-        return {"steps": self.steps, "mean_pictures": mean, "largest": self.largest}
+        steps = self.by_size.total()
+        pictures = sum(size * count for size, count in self.by_size.items())
+        return {
+            "steps": steps,
+            "mean_pictures": round(pictures / steps, 2) if steps else None,
+            "largest": max(self.by_size, default=0),
+            "by_size": dict(sorted(self.by_size.items())),
+        }
 
 
 def _orders(drawings: Iterable[Drawing]) -> list[Order]:

@@ -13,8 +13,10 @@ import numpy as np
 from PIL import Image
 
 from writing_service.diffusion.doors import (
+    NO_GPU,
     NOTHING_DRAWN,
     GenerationParams,
+    GPUStatus,
     OnProgress,
     PicturePipeline,
     Progress,
@@ -55,7 +57,8 @@ class FakePipeline:
 
     def status(self) -> dict[str, Any]:
         """See PicturePipeline."""
-        return {"queue_depth": 0, "batches": {"steps": 0, "mean_pictures": None, "largest": 0}}
+        none = {"steps": 0, "mean_pictures": None, "largest": 0, "by_size": {}}
+        return {"queue_depth": 0, "batches": none}
 
     async def draw(
         self,
@@ -146,10 +149,15 @@ class FakeLoader:
 class FakeGPU:
     """A device without anything inside; `memory_mb` is what is said to be in use."""
 
-    def __init__(self, batch_sizes: tuple[int, ...] = ()) -> None:
-        """`batch_sizes` are those that the compiler is said to wait for."""
+    def __init__(self, batch_sizes: tuple[int, ...] = (), status: GPUStatus = NO_GPU) -> None:
+        """`batch_sizes` are those that the compiler is said to wait for, `status` is what the card is said to tell."""
         self.memory_mb = 1000.0
+        self._status = status
         self._batch_sizes = batch_sizes
+
+    def get_gpu_status(self) -> GPUStatus:
+        """See GPUWatch."""
+        return self._status
 
     def get_memory_usage(self) -> Mapping[str, float | None]:
         """See GPUWatch."""
@@ -166,7 +174,7 @@ class FakeGPU:
 
     def get_diagnostics(self) -> dict[str, Any]:
         """See GPUWatch."""
-        return {"current_status": {"available": False}}
+        return {"current_status": self.get_gpu_status().as_dict()}
 
 
 class FakeNVML:

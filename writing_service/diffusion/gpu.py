@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import psutil
@@ -22,6 +22,7 @@ from writing_service.diffusion.devices import (
     choose_dtype,
     detect_devices,
 )
+from writing_service.diffusion.doors import GPUMemory, GPUStatus
 from writing_service.diffusion.footprint import footprint_of
 from writing_service.diffusion.profiles import (
     COSTS,
@@ -43,31 +44,6 @@ _MIB = 1024**2
 
 _OFF = "off: neither the profile nor a setting asks for it"
 _NOT_YET = "the models are not loaded yet"
-
-
-@dataclass(frozen=True)
-class GPUMemory:
-    """GiB of the whole device, other programs included; all None without a GPU."""
-
-    total_gb: float | None = None
-    used_gb: float | None = None
-    percent_used: float | None = None
-
-
-@dataclass(frozen=True)
-class GPUStatus:
-    """One moment of the GPU. Without one, `available` is false and the rest is None."""
-
-    available: bool
-    name: str | None = None
-    memory: GPUMemory = GPUMemory()
-    utilization_percent: int | None = None
-    temperature_celsius: int | None = None
-    power_usage_watts: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
 
 class GPUManager:

@@ -89,7 +89,7 @@ class MultiControlNetPipeline:
         return await asyncio.wrap_future(self._engine.submit(job, report, deadline))
 
     def status(self) -> dict[str, Any]:
-        """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest}."""
+        """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest, by_size}."""
         return self._engine.status()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from writing_service.config import LARGEST_WEIGHT, LegibilitySettings
 from writing_service.errors import ConfigurationError, WritingServiceError
 from writing_service.legibility.reading import READERS, Reader, Reading, read_word
 from writing_service.legibility.score import LegibilityScore, LegibilityScorer
-from writing_service.observability.statistics import StageClock
+from writing_service.observability.statistics import OnStage, StageClock
 from writing_service.types import (
     ConditioningKind,
     DrawnImages,
@@ -112,16 +112,22 @@ class LegibilityGate:
         self._readers = readers
 
     async def draw(
-        self, draw: Draw, job: GenerationJob, word: RenderedWord, deadline: float | None = None
+        self,
+        draw: Draw,
+        job: GenerationJob,
+        word: RenderedWord,
+        deadline: float | None = None,
+        on_stage: OnStage | None = None,
     ) -> CheckedImages:
         """The job's pictures, each drawn until the word stands out enough, as often as is allowed.
 
         Without any ControlNet no word is expected, and whatever comes will do. `deadline` is in seconds of the
-        monotonic clock. Raises what `draw` raises at the first attempt; later ones that fail are given up.
+        monotonic clock; `on_stage` hears of the looks at pictures. Raises what `draw` raises at the first attempt;
+        later ones that fail are given up.
         """
         # Nothing tells a picture's value before it is drawn, so what depends on the word alone is made meanwhile.
         drawn, scorer = await asyncio.gather(draw(job), asyncio.to_thread(LegibilityScorer, word))
-        drawn_size, clock = drawn.drawn_size, StageClock()
+        drawn_size, clock = drawn.drawn_size, StageClock(on_stage)
         tried = await _judged(scorer, drawn, job, dict.fromkeys(job.seeds, ()), clock)
         min_score = self._settings.min_score if job.conditioning_scales else 0.0
         while again := self._next_job(job, tried, min_score):

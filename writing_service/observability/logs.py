@@ -1,4 +1,4 @@
-"""Where log lines go and what they look like: one plain line each, made for grep.
+"""Where log lines go: to the console and to a rotating file. `lines.py` says what they look like.
 
     2026-03-01 09:30:00.125 INFO writing_service.diffusion.loader Loading unet time_ms=812.0
 
@@ -6,15 +6,21 @@ Code logs with the standard library: `logger.info("Loading %s", name, extra={"ti
 """
 
 import io
-import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from writing_service.config import LoggerSettings, LoggingSettings
+from writing_service.observability.lines import (
+    JsonFormatter,
+    LineFormatter,
+    LoadingFilter,
+    RequestIdFilter,
+)
 
 _PARTS = {"generation": "writing_service.generator", "ai_models": "writing_service.diffusion"}
 """Names that people configure, and the Python loggers that they mean."""
@@ -23,9 +29,7 @@ _FOLLOW_THE_LEVEL = ("writing_service", "uvicorn")
 """Loggers of the general level; every other library speaks from WARNING on."""
 
 _OURS = "writing_service."
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
-_TIMING = ("_ms", "_seconds")
-_MEMORY = ("_mb", "_gb", "_percent")
+_FORMATTERS = {"console": LineFormatter, "json": JsonFormatter}
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +42,12 @@ def configure_logging(settings: LoggingSettings, console: TextIO | None = None) 
     close_logs()
     parts = {_PARTS.get(name, name): part for name, part in settings.loggers.items()}
     _set_levels(settings, parts)
-    _install(_console(console or sys.stdout), parts)
+    _install(_console(console or sys.stdout), settings, parts)
     if settings.folder is None:
         return
     path = Path(settings.folder) / settings.file
     try:
-        _install(_rotating(path, settings), parts)
+        _install(_rotating(path, settings), settings, parts)
     except OSError as error:
         reason = error.strerror or str(error)
         logger.warning("%s cannot be written (%s): logging to the console only", path, reason)
@@ -57,37 +61,54 @@ def close_logs() -> None:
         handler.close()
 
 
-class LineFormatter(logging.Formatter):
-    """`time level logger message key=value ...`; the pairs are the record's extras.
+class ConsoleHandler(logging.StreamHandler[TextIO]):
+    """A stream that cannot be written (closed, or a full disk behind it) costs one warning, not the request."""
 
-    `parts` says by logger name which pairs are told; loggers below it follow it.
-    """
+    _told = False
 
-    default_msec_format = "%s.%03d"
-
-    def __init__(self, parts: Mapping[str, LoggerSettings]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
-        self._parts = parts
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the base class's name)
-        """One line, whatever the words in it hold."""
-        told = _told(_part_of(record, self._parts))
-        pairs = [f"{key}={_plain(value)}" for key, value in _extras(record) if told(key)]
-        return _one_line(" ".join((super().formatMessage(record), *pairs)))
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Called by `emit` inside its `except`."""
+        if not _unwritable():
+            super().handleError(record)
+        elif not self._told:
+            self._told = True
+            _tell("The console")
 
 
-class _LoadingFilter(logging.Filter):
-    """Holds back the progress of model loading where a part does not want it."""
+class LogFileHandler(RotatingFileHandler):
+    """A full disk costs one warning; lines are written again as soon as there is room."""
 
-    def __init__(self, parts: Mapping[str, LoggerSettings]) -> None:
-        super().__init__()
-        self._parts = parts
+    _told = False
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Warnings always pass."""
-        wanted = _part_of(record, self._parts).include_model_loading
-        loading = record.getMessage().startswith(("Loading", "Loaded"))
-        return wanted or record.levelno >= logging.WARNING or not loading
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the base class's name)
+        """Called by `emit` inside its `except`. The next line opens the file anew, without what is stuck."""
+        if not _unwritable():
+            super().handleError(record)
+            return
+        if not self._told:
+            self._told = True
+            _tell(self.baseFilename)
+        stuck, self.stream = self.stream, None
+        with suppress(OSError):
+            if stuck is not None:
+                stuck.close()
+
+
+def _unwritable() -> bool:
+    """Whether the error under way is the file's; any other is a mistake in the line that was to be logged."""
+    error = sys.exc_info()[1]
+    return isinstance(error, OSError) or (isinstance(error, ValueError) and "closed" in str(error))
+
+
+def _tell(where: str) -> None:
+    """Straight to stderr: a log that cannot be written can say so nowhere else."""
+    error = sys.exc_info()[1]
+    reason = getattr(error, "strerror", None) or error
+    line = (
+        f"WARNING {where} cannot be written ({reason}): lines are lost there, the service goes on\n"
+    )
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(line)
 
 
 def _set_levels(settings: LoggingSettings, parts: Mapping[str, LoggerSettings]) -> None:
@@ -98,10 +119,13 @@ def _set_levels(settings: LoggingSettings, parts: Mapping[str, LoggerSettings]) 
         logging.getLogger(name).setLevel(part.level or logging.NOTSET)
 
 
-def _install(handler: logging.Handler, parts: Mapping[str, LoggerSettings]) -> None:
+def _install(
+    handler: logging.Handler, settings: LoggingSettings, parts: Mapping[str, LoggerSettings]
+) -> None:
     handler.name = f"{_OURS}{type(handler).__name__}"
-    handler.setFormatter(LineFormatter(parts))
-    handler.addFilter(_LoadingFilter(parts))
+    handler.setFormatter(_FORMATTERS[settings.format](parts))
+    handler.addFilter(LoadingFilter(parts))
+    handler.addFilter(RequestIdFilter())
     logging.getLogger().addHandler(handler)
 
 
@@ -109,49 +133,15 @@ def _console(stream: TextIO) -> logging.Handler:
     # A terminal that lacks a script shows its code points instead of failing.
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    return logging.StreamHandler(stream)
+    return ConsoleHandler(stream)
 
 
 def _rotating(path: Path, settings: LoggingSettings) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return RotatingFileHandler(
+    return LogFileHandler(
         path,
         maxBytes=settings.max_bytes,
         backupCount=settings.backups,
         encoding="utf-8",
         errors="backslashreplace",
     )
-
-
-def _part_of(record: logging.LogRecord, parts: Mapping[str, LoggerSettings]) -> LoggerSettings:
-    name = record.name
-    while name and name not in parts:
-        name = name.rpartition(".")[0]
-    return parts.get(name, LoggerSettings())
-
-
-def _told(part: LoggerSettings) -> Callable[[str], bool]:
-    def told(key: str) -> bool:
-        if key.endswith(_TIMING):
-            return part.include_timing
-        if key.endswith(_MEMORY) or key.startswith("memory"):
-            return part.include_memory_usage
-        return part.include_parameters
-
-    return told
-
-
-def _extras(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
-    return ((key, value) for key, value in vars(record).items() if key not in _STANDARD)
-
-
-def _plain(value: object) -> str:
-    """Quoted where a space, a quote or an equals sign would make the pair unclear."""
-    text = f"{value:.1f}" if isinstance(value, float) else str(value)
-    clear = text.isprintable() and not set(text) & set(" =\"'")
-    return text if text and clear else json.dumps(text, ensure_ascii=False)
-
-
-def _one_line(text: str) -> str:
-    """Control characters escaped: a word from outside must not forge a line of its own."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

@@ -1,17 +1,22 @@
 """What generations took and how many there were."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from writing_service.errors import InvalidRequest
 
+OnStage = Callable[[str, int, float], None]
+"""Called when a stage ends, with its name, its start in nanoseconds since the epoch, and its seconds."""
+
 
 class StageClock:
     """Milliseconds by stage, and in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stage: OnStage | None = None) -> None:
+        """`on_stage` hears of the stages that are timed here."""
+        self._on_stage = on_stage
         self._started = time.perf_counter()
         self.times_ms: dict[str, float] = {}
 
@@ -23,14 +28,24 @@ class StageClock:
     @contextmanager
     def timed(self, stage: str) -> Generator[None]:
         """The block's time is the stage's."""
-        started = time.perf_counter()
+        began, started = time.time_ns(), time.perf_counter()
         yield
-        self.add({stage: 1000 * (time.perf_counter() - started)})
+        seconds = time.perf_counter() - started
+        self.add({stage: 1000 * seconds})
+        if self._on_stage is not None:
+            self._on_stage(stage, began, seconds)
 
     def add(self, times_ms: Mapping[str, float]) -> None:
         """Times that were taken elsewhere."""
         for stage, passed in times_ms.items():
             self.times_ms[stage] = round(self.times_ms.get(stage, 0.0) + passed, 1)
+
+
+def tell_in_turn(on_stage: OnStage, began_ns: int, times_ms: Mapping[str, float]) -> None:
+    """Tell of stages that followed one another without a gap and were timed elsewhere."""
+    for stage, passed in times_ms.items():
+        on_stage(stage, began_ns, passed / 1000)
+        began_ns += int(1e6 * passed)
 
 
 class GenerationStatistics:
