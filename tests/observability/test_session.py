@@ -1,0 +1,144 @@
+"""The log of a whole session: it holds no secret, no more of a learner's words than is wished, and an id on every line."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.server import serving
+from tests.fakes import fake_app
+from writing_service.api.keys import hash_of
+from writing_service.config import load_settings
+from writing_service.diffusion.fake import FakeLoader, FakePipeline
+from writing_service.observability.logs import ConsoleHandler, close_logs, configure_logging
+
+BINARY = "/api/writing/generate-writing-image-binary"
+KEY, WRONG = "a-secret-key-for-this-test", "a-wrong-key-that-is-secret-too"
+WORDS = {
+    "word": "zqword",
+    "translation": "zqtranslation",
+    "hint_writing": "zqhint",
+    "style": "zqstyle",
+    "language": "zqlanguage",
+}
+SMALL = {"width": 100, "height": 100}
+
+
+@pytest.fixture(autouse=True)
+def _levels() -> Iterator[None]:
+    names = (
+        "",
+        "writing_service",
+        "uvicorn",
+        "writing_service.generator",
+        "writing_service.diffusion",
+    )
+    levels = {name: logging.getLogger(name).level for name in names}
+    yield
+    close_logs()
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def session(*overrides: str, folder: Path | None = None) -> str:
+    """Good, wrong and failing requests, with keys and ids; gives what was logged meanwhile."""
+    told = f"logging.folder={'null' if folder is None else folder}"
+    own = (f'api.keys.bot="{hash_of(KEY)}"', told, *overrides)
+    console = io.StringIO()
+    configure_logging(load_settings(own).logging, console)
+    with serving(fake_app(None, *own)) as client:
+        for number, key in enumerate((KEY, KEY, WRONG)):
+            headers = {"Authorization": f"Bearer {key}", "X-Request-ID": f"id-{number}"}
+            client.post(BINARY, json={**WORDS, **SMALL}, headers=headers)
+        client.post(BINARY, json={**WORDS, "seed": -1}, headers={"X-API-Key": KEY})
+        client.post(BINARY, json={**WORDS, "pictogram": "zqno"}, headers={"X-API-Key": KEY})
+        client.post(
+            BINARY, content=b"{", headers={"X-API-Key": KEY, "Content-Type": "application/json"}
+        )
+        client.get("/health/detailed", headers={"X-API-Key": KEY})
+    crash = FakeLoader(FakePipeline(error=RuntimeError("a crash")))
+    with serving(fake_app(crash, *own)) as client:
+        client.post(BINARY, json={**WORDS, **SMALL}, headers={"X-API-Key": KEY})
+    close_logs()
+    return console.getvalue()
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_no_secret_is_logged_at_any_level(form: str, tmp_path: Path):
+    console = session("logging.level=DEBUG", f"logging.format={form}", folder=tmp_path)
+    written = (tmp_path / "writing_service.log").read_text("utf-8")
+    assert "AI generation done" in console
+    assert "a crash" in console
+    for text in (console, written):
+        for secret in (KEY, WRONG, hash_of(KEY), hash_of(KEY)[-64:], "Bearer"):
+            assert secret not in text
+
+
+def test_words_are_logged_only_as_configured():
+    assert "word=zqword" in session()
+    without = session("logging.loggers.generation.include_parameters=false")
+    assert "AI generation done" in without
+    assert "zq" not in without
+
+
+def test_the_request_s_id_is_on_all_of_its_lines():
+    lines = session().splitlines()
+    done = [one for one in lines if "AI generation" in one]
+    assert done
+    assert all(re.search(r" request_id=[\w-]+$", one) for one in done)
+    assert [one for one in lines if "request_id=id-1" in one and " 200" in one]
+    assert [one for one in lines if "request_id=id-2" in one and " 401" in one]
+
+
+def test_as_json_every_line_is_an_object_with_the_same(tmp_path: Path):
+    session("logging.format=json", folder=tmp_path)
+    lines = [json.loads(one) for one in (tmp_path / "writing_service.log").read_text().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= set(one) for one in lines)
+    (done, *_) = [one for one in lines if one["message"] == "AI generation done"]
+    assert done["request_id"] == "id-0"
+    assert done["word"] == "zqword"
+    assert done["time_ms"] > 0
+    (crash,) = [one for one in lines if "exception" in one]
+    assert "RuntimeError: a crash" in crash["exception"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", crash["time"])
+
+
+def test_a_full_disk_costs_one_warning_and_no_request(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    (tmp_path / "writing_service.log").symlink_to("/dev/full")
+    console = session(folder=tmp_path)
+    assert console.count("AI generation done") == 2
+    warning = capfd.readouterr().err
+    assert warning.count("No space left on device") == 1
+    assert warning.count("\n") == 1
+
+
+def test_the_log_is_written_again_when_there_is_room(tmp_path: Path):
+    log = tmp_path / "writing_service.log"
+    log.symlink_to("/dev/full")
+    settings = load_settings([f"logging.folder={tmp_path}"]).logging
+    configure_logging(settings, io.StringIO())
+    logging.getLogger("writing_service").info("lost")
+    log.unlink()
+    logging.getLogger("writing_service").info("kept")
+    assert log.read_text().endswith("kept\n")
+
+
+def test_a_console_that_is_gone_costs_one_warning(capfd: pytest.CaptureFixture[str]):
+    console = io.StringIO()
+    configure_logging(load_settings(["logging.folder=null"]).logging, console)
+    console.close()
+    for _ in range(3):
+        logging.getLogger("writing_service").info("to nobody")
+    assert capfd.readouterr().err.count("WARNING") == 1
+
+
+def test_a_mistake_in_a_line_is_told_as_one(capfd: pytest.CaptureFixture[str]):
+    record = logging.makeLogRecord({"msg": "%d", "args": ("no number",)})
+    ConsoleHandler(io.StringIO()).handle(record)
+    assert "TypeError" in capfd.readouterr().err
