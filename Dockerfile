@@ -1,8 +1,11 @@
 # CUDA: docker build -t writing-service .
-#       docker run --gpus all -p 127.0.0.1:8600:8600 -v hub:/data/huggingface writing-service pipeline=sdxl
+#       docker run --gpus all -p 127.0.0.1:8600:8600 -v hub:/data/huggingface writing-service pipeline=sdxl \
+#           api.serve_without_keys=true
 # CPU:  docker build -t writing-service:cpu --build-arg BASE=ubuntu:24.04 --build-arg EXTRAS= \
 #           --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu .
-#       docker run -p 127.0.0.1:8600:8600 writing-service:cpu
+#       docker run -p 127.0.0.1:8600:8600 writing-service:cpu api.serve_without_keys=true
+# Inside a container the service listens to all, and so wants API keys, unless told that the port is guarded:
+#       docker run -p 8600:8600 -e WRITING_SERVICE_API_KEYS=bot=... writing-service:cpu
 # With Prometheus and Grafana: docker-compose.yml. A GPU needs NVIDIA's driver (580 or newer) and container toolkit.
 
 # torch's wheels hold CUDA 13.0; the smallest of NVIDIA's images is enough around them.

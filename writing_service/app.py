@@ -87,10 +87,10 @@ def create_app(
     )
     add_middleware(app, settings.api, keys_of(settings.api, os.environ), metrics, tracing)
     add_problem_handlers(app)
-    app.include_router(metrics_routes(metrics))
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
+    app.include_router(metrics_routes(metrics))
     if settings.api.studio:
         add_studio(app)
     return app

@@ -15,6 +15,9 @@ _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_FRAMEWORKS_OWN = "HTTPValidationError"
+"""What FastAPI says that it answers to a wrong value; `problems.py` does."""
+
 _REF = {"$ref": f"#/components/schemas/{Problem.__name__}"}
 
 
@@ -47,8 +50,11 @@ def _with_refusals(document: dict[str, Any], open_paths: Sequence[str]) -> dict[
     for path, operations in document["paths"].items():
         guarded = not is_open(path, open_paths)
         for operation in operations.values():
+            answers = operation["responses"]
+            if _FRAMEWORKS_OWN in str(answers.get("422")):
+                answers["422"] = _problem(422)
             for status in _statuses(operation, guarded):
-                operation["responses"].setdefault(str(status), _problem(status))
+                answers.setdefault(str(status), _problem(status))
             if guarded:
                 # Or none at all: keys are the operator's choice.
                 operation["security"] = [{}, {"bearer": []}, {"header": []}]

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from writing_service import __version__
 from writing_service.api.admission import Admission
+from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.writing import SERVICE
 from writing_service.diffusion.doors import GPUWatch
 from writing_service.generator import AIImageGenerator
@@ -44,7 +45,11 @@ def health_routes(
     async def health() -> Response:
         return JSONResponse({"status": "healthy", **about()})
 
-    @router.get("/ready", summary="Whether a request would be served")
+    @router.get(
+        "/ready",
+        responses={503: {"description": "Not ready; `reasons` tells why"}},
+        summary="Whether a request would be served",
+    )
     async def ready() -> Response:
         if found := await reasons():
             return JSONResponse({"status": "not_ready", "reasons": found, **about()}, 503)
@@ -70,7 +75,7 @@ def health_routes(
             }
         )
 
-    @router.post("/warmup", summary="Draw the warm-up words")
+    @router.post("/warmup", responses=PROBLEM_RESPONSES, summary="Draw the warm-up words")
     async def warmup() -> Response:
         async with admission.admitted():
             words = await warmer.warmup_models()

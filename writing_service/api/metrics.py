@@ -1,9 +1,8 @@
 """GET /metrics, for Prometheus."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client.exposition import choose_encoder
 
 from writing_service.observability.metrics import ServiceMetrics
@@ -19,8 +18,8 @@ def metrics_routes(metrics: ServiceMetrics) -> APIRouter:
         responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
         summary="Counts and times, for Prometheus",
     )
-    async def read_metrics(accept: Annotated[str, Header()] = "") -> Response:
-        encode, media_type = choose_encoder(accept)
+    async def read_metrics(request: Request) -> Response:
+        encode, media_type = choose_encoder(request.headers.get("accept", ""))
         # Asks the GPU how it fares: not on the event loop.
         text = await asyncio.to_thread(encode, metrics.registry)
         return Response(text, headers={"Content-Type": media_type})

@@ -11,6 +11,9 @@ from writing_service.config import TracingSettings
 from writing_service.errors import ConfigurationError
 from writing_service.observability.observer import CacheOutcome, Observer
 
+_EXPORT_SECONDS = 2.0
+"""With its retries; a stop waits for it once, and must end within the grace period."""
+
 _INSTALL = "pip install 'writing-service[tracing]'"
 
 
@@ -60,7 +63,7 @@ class OpenTelemetryTracing:
             sampler=ParentBasedTraceIdRatio(settings.sample),
             shutdown_on_exit=False,
         )
-        exporter = OTLPSpanExporter(endpoint=settings.endpoint)
+        exporter = OTLPSpanExporter(endpoint=settings.endpoint, timeout=_EXPORT_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("writing_service")
         self._parent = propagate.extract
