@@ -1,5 +1,6 @@
 # make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
 # make test    the tests, without slow ones and those that need other programs; make test-all runs those, too (workers=4 on four cores)
+# make audit   are the pinned packages safe?
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
 # make serve   the service on port 8600; settings as in: make serve ARGS="api.port=8700"
 # make embedded  train the embedded checkpoint: make embedded minutes=90 device=cpu
@@ -11,6 +12,7 @@
 # make bench-legibility  are words read? 100 in 20 scripts, an hour: make bench-legibility ARGS="words=20"
 # make bench-encoding  milliseconds and bytes of pictures as files, against Pillow's defaults
 # make bench-gpu  the full SDXL on a CUDA card, against diffusers' pipeline and the card's own rate
+# make bench-load  made-up requests, then twice what can be drawn for two minutes: ARGS="what=overload seconds=20"
 # make bench-memory  the figures behind the GPU profiles, counted without a GPU
 # make bench-meaning  is the subject recognised, also of translations without a pictogram: ARGS="concepts=100"
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
@@ -28,7 +30,7 @@ TORCH_INDEX ?=
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 
-.PHONY: demo test test-all check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-meaning bench-memory bench-strokes clean
+.PHONY: demo test test-all audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -47,6 +49,10 @@ test-all: test
 
 check: $(DEV)
 	scripts/check $(CHECK)
+
+audit: $(DEV)
+	$(PIP) install -c constraints.txt -e ".[audit]"
+	$(BIN)/python scripts/audit
 
 serve: $(RUNTIME)
 	$(BIN)/writing-service serve $(ARGS)
@@ -88,6 +94,9 @@ bench-memory: $(RUNTIME)
 bench-legibility: $(DEV)
 	$(BIN)/python -m benchmarks.legibility $(ARGS)
 
+bench-load: $(DEV)
+	$(BIN)/python -m benchmarks.load $(ARGS)
+
 bench-meaning: $(DEV)
 	$(BIN)/python -m benchmarks.meaning $(ARGS)
 
@@ -110,5 +119,5 @@ $(RUNTIME): pyproject.toml constraints.txt
 
 $(DEV): $(RUNTIME)
 	@echo "Installing development tools ..."
-	$(PIP) install -c constraints.txt -e ".[dev,evaluation]"
+	$(PIP) install -c constraints.txt -e ".[dev,evaluation,tracing]"
 	@touch $@

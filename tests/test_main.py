@@ -1,6 +1,7 @@
 """The command line, as processes, the way a person runs it."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image
 
 import writing_service
+from writing_service.api.keys import keys_of
+from writing_service.config import load_settings
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(writing_service.__file__).parents[1])}
 NO_MODELS = "ai_generation.models.base_model=/no/such/folder"
@@ -70,6 +73,26 @@ def test_a_port_out_of_range_is_told_with_its_key_before_anything_is_loaded(tmp_
     assert done.stderr.startswith("Setting 'api.port' is wrong")
     assert done.stderr.count("\n") == 1
     assert time.monotonic() - started < 10
+
+
+def test_serve_does_not_open_itself_to_other_machines_without_keys(tmp_path: Path):
+    done = run("serve", "api.host=0.0.0.0", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("api.host=0.0.0.0 opens the service to other machines")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_key_is_printed_with_the_setting_that_lets_it_in(tmp_path: Path):
+    key, setting, variable = (
+        line.split(maxsplit=1)[1] for line in run("key", "bot", folder=tmp_path).stdout.splitlines()
+    )
+    (override,) = shlex.split(setting)
+    settings = load_settings([override]).api
+    assert keys_of(settings, {}).owner(key.encode()) == "bot"
+    name, _, value = variable.partition("=")
+    assert (
+        keys_of(load_settings().api, {name: value.removeprefix("or ")}).owner(key.encode()) == "bot"
+    )
 
 
 def test_warm_up_without_models_tells_each_word_and_fails(tmp_path: Path):

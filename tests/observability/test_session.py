@@ -1,4 +1,4 @@
-"""The log of a whole session: it holds no secret, no more of a learner's words than is wished, and an id on every line."""
+"""The log of a whole session: no secret in it, of a learner's words what is wished, an id on every line."""
 
 import io
 import json

@@ -12,9 +12,8 @@ import pytest
 
 from tests.api.server import serving
 from tests.fakes import fake_app
-from writing_service.config import TracingSettings, load_settings
+from writing_service.config import load_settings
 from writing_service.errors import ConfigurationError
-from writing_service.observability.traces import tracing_for
 
 BINARY = "/api/writing/generate-writing-image-binary"
 SMALL = {"word": "zqword", "width": 100, "height": 100, "style": "ink"}

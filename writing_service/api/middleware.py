@@ -29,7 +29,7 @@ def add_middleware(
 
     Keys come before limits, which count by them, and both before the body, which strangers need not send.
     """
-    app.user_middleware[:] = [
+    app.user_middleware[:0] = [
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies)),
         Middleware(RequestIds),
         Middleware(Accounting, metrics=metrics, tracing=tracing),

@@ -14,8 +14,8 @@ class CacheOutcome(StrEnum):
 
     HIT = "hit"
     MISS = "miss"
-    SHARED = "shared"
-    """With another request for the same that was under way."""
+    COALESCED = "coalesced"
+    """Drawn once, with another request for the same that was under way."""
 
 
 class Observer(Protocol):
