@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from writing_service.api.keys import ENVIRONMENT, ApiKeys, check_exposure
 from writing_service.config import load_settings
+from writing_service.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy" / "monitoring"
@@ -126,6 +128,16 @@ def test_compose_has_the_service_with_a_gpu_and_the_watchers_beside_it() -> None
     for one in services.values():
         assert all(port.startswith("127.0.0.1:") for port in one["ports"])
         assert not one.get("image", "").endswith(":latest")
+
+
+def test_a_container_wants_keys_and_compose_says_why_it_needs_none() -> None:
+    (entry,) = [json.loads(rest) for keyword, rest in last_stage() if keyword == "ENTRYPOINT"]
+    service = document(ROOT / "docker-compose.yml")["services"]["writing-service"]
+    with pytest.raises(ConfigurationError, match=ENVIRONMENT):
+        check_exposure(load_settings(entry[2:]).api, ApiKeys({}))
+    command = [one for one in service["command"] if "PIPELINE" not in one]
+    check_exposure(load_settings([*entry[2:], *command]).api, ApiKeys({}))
+    assert service["environment"][ENVIRONMENT] == f"${{{ENVIRONMENT}:-}}"
 
 
 def test_compose_mounts_what_there_is_and_names_its_volumes() -> None:

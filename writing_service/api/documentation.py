@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic.json_schema import models_json_schema
 
 from writing_service.api.key_check import is_open
-from writing_service.api.problems import MEDIA_TYPE
+from writing_service.api.problems import PROBLEM_CONTENT
 from writing_service.api.schemas import Problem
 
 _SCHEMES = {
@@ -17,8 +18,6 @@ _SCHEMES = {
 }
 _FRAMEWORKS_OWN = "HTTPValidationError"
 """What FastAPI says that it answers to a wrong value; `problems.py` does."""
-
-_REF = {"$ref": f"#/components/schemas/{Problem.__name__}"}
 
 
 def documented_app(open_paths: Sequence[str], **arguments: Any) -> FastAPI:
@@ -46,15 +45,19 @@ def documented_app(open_paths: Sequence[str], **arguments: Any) -> FastAPI:
 
 
 def _with_refusals(document: dict[str, Any], open_paths: Sequence[str]) -> dict[str, Any]:
-    document["components"]["securitySchemes"] = _SCHEMES
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(_problem_schemas())
+    components["securitySchemes"] = _SCHEMES
     for path, operations in document["paths"].items():
         guarded = not is_open(path, open_paths)
         for operation in operations.values():
             answers = operation["responses"]
+            # Routes with errors of another shape tell it of their 500.
+            content = answers.get("500", {}).get("content", PROBLEM_CONTENT)
             if _FRAMEWORKS_OWN in str(answers.get("422")):
-                answers["422"] = _problem(422)
+                del answers["422"]
             for status in _statuses(operation, guarded):
-                answers.setdefault(str(status), _problem(status))
+                answers.setdefault(str(status), _refusal(status, content))
             if guarded:
                 # Or none at all: keys are the operator's choice.
                 operation["security"] = [{}, {"bearer": []}, {"header": []}]
@@ -70,8 +73,12 @@ def _statuses(operation: Mapping[str, Any], guarded: bool) -> tuple[int, ...]:
     )
 
 
-def _problem(status: int) -> dict[str, Any]:
-    return {
-        "description": http.HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": _REF}},
-    }
+def _problem_schemas() -> dict[str, Any]:
+    """Of a problem and its parts, by name."""
+    reference = "#/components/schemas/{model}"
+    _, found = models_json_schema([(Problem, "serialization")], ref_template=reference)
+    return found["$defs"]
+
+
+def _refusal(status: int, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"description": http.HTTPStatus(status).phrase, "content": content}

@@ -30,12 +30,13 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 _UNPROCESSABLE = 422
 
+PROBLEM_CONTENT: Mapping[str, Any] = {
+    MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
+}
+"""For the OpenAPI document, to which `documentation.py` adds the schema."""
+
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {
-        "model": Problem,
-        "description": http.HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {}},
-    }
+    status: {"description": http.HTTPStatus(status).phrase, "content": PROBLEM_CONTENT}
     for status in (413, 422, 500, 503, 504)
 }
 """For the OpenAPI document; `documentation.py` adds those that any route may answer."""
