@@ -165,7 +165,8 @@ async def _service(
 @contextmanager
 def _running(settings: Sequence[str]) -> Generator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "writing_service", "serve", *settings]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Its log goes to stdout; on stderr it says why it does not start.
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         yield server
     finally:
@@ -184,7 +185,7 @@ async def _await_ready(client: httpx.AsyncClient, server: subprocess.Popen[bytes
             if (await client.get("/health/ready")).status_code == _OK:
                 return
         await asyncio.sleep(0.2)
-    raise RuntimeError("The service does not start; `writing-service serve` says why.")
+    raise RuntimeError("The service does not start.")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -108,7 +108,7 @@ BODIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(BODIES, TRAVERSALS)
 def test_no_text_of_a_request_reaches_out(client: httpx.Client, body: dict[str, Any], text: str):
     port = client.base_url.port
