@@ -14,6 +14,8 @@ from writing_service.api.admission import Admission, BodyLimit
 from writing_service.api.answers import AnswerDesk
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
+from writing_service.api.openai import openai_routes
+from writing_service.api.openai_errors import OpenAIErrors
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
@@ -76,9 +78,11 @@ def create_app(
         ),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.api.max_body_bytes)
+    app.add_middleware(OpenAIErrors)
     add_problem_handlers(app)
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
+    app.include_router(openai_routes(generator, desk, admission))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
     if settings.api.studio:
         add_studio(app)
