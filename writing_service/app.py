@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from writing_service import __version__
 from writing_service.api.admission import Admission, BodyLimit
 from writing_service.api.answers import AnswerDesk
+from writing_service.api.description import DESCRIPTION, TAGS, TITLE
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.openai import openai_routes
@@ -67,9 +68,10 @@ def create_app(
     jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
     started = time.monotonic()
     app = FastAPI(
-        title="Writing Service",
+        title=TITLE,
         version=__version__,
-        description="A word in any script becomes a picture whose strokes are the word.",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
         docs_url="/api/docs",
         redoc_url="/api/redoc",
         openapi_url="/api/openapi.json",

@@ -10,6 +10,8 @@ from fastapi.responses import JSONResponse
 
 from writing_service import __version__
 from writing_service.api.admission import Admission
+from writing_service.api.health_schemas import DetailedHealth, Health, NotReady, Ready, WarmUp
+from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.writing import SERVICE
 from writing_service.diffusion.doors import GPUWatch
 from writing_service.generator import AIImageGenerator
@@ -40,17 +42,26 @@ def health_routes(
         # Looks at files: not on the event loop.
         return busy + await asyncio.to_thread(generator.check)
 
-    @router.get("", summary="Alive; looks at nothing")
+    @router.get("", response_model=Health, summary="Alive; looks at nothing")
     async def health() -> Response:
         return JSONResponse({"status": "healthy", **about()})
 
-    @router.get("/ready", summary="Whether a request would be served")
+    @router.get(
+        "/ready",
+        response_model=Ready,
+        responses={503: {"model": NotReady, "description": "Not now, and why"}},
+        summary="Whether a request would be served",
+    )
     async def ready() -> Response:
         if found := await reasons():
             return JSONResponse({"status": "not_ready", "reasons": found, **about()}, 503)
         return JSONResponse({"status": "ready", **about()})
 
-    @router.get("/detailed", summary="Everything about models, counts and GPU")
+    @router.get(
+        "/detailed",
+        response_model=DetailedHealth,
+        summary="Everything about models, counts and GPU",
+    )
     async def detailed() -> Response:
         diagnostics = await asyncio.to_thread(gpu.get_diagnostics)
         found = await reasons()
@@ -70,7 +81,12 @@ def health_routes(
             }
         )
 
-    @router.post("/warmup", summary="Draw the warm-up words")
+    @router.post(
+        "/warmup",
+        response_model=WarmUp,
+        responses={503: PROBLEM_RESPONSES[503], 504: PROBLEM_RESPONSES[504]},
+        summary="Draw the warm-up words",
+    )
     async def warmup() -> Response:
         async with admission.admitted():
             words = await warmer.warmup_models()
