@@ -13,12 +13,14 @@ from fastapi import FastAPI
 from writing_service import __version__
 from writing_service.api.admission import Admission
 from writing_service.api.answers import AnswerDesk
+from writing_service.api.description import DESCRIPTION, TAGS, TITLE
 from writing_service.api.documentation import documented_app
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.keys import keys_of
 from writing_service.api.metrics import metrics_routes
 from writing_service.api.middleware import add_middleware
+from writing_service.api.openai import openai_routes
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
@@ -41,7 +43,7 @@ from writing_service.observability.traces import Tracing, tracing_for
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions
-from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.fonts import font_library
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.rendering.languages import misleading_name
 from writing_service.scene.composition import SceneComposer
@@ -78,9 +80,10 @@ def create_app(
     started = time.monotonic()
     app = documented_app(
         settings.api.open_paths,
-        title="Writing Service",
+        title=TITLE,
         version=__version__,
-        description="A word in any script becomes a picture whose strokes are the word.",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
         lifespan=_lifespan(
             generator, encoding, detectors, admission, jobs, warmer if at_start else None, tracing
         ),
@@ -89,6 +92,7 @@ def create_app(
     add_problem_handlers(app)
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
+    app.include_router(openai_routes(generator, desk, admission))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
     app.include_router(metrics_routes(metrics))
     if settings.api.studio:
@@ -174,7 +178,6 @@ def assemble_generator(
     """
     if detectors is None:
         detectors = _detectors(settings, gpu)
-    fonts = FontLibrary(Path(settings.fonts.folder) if settings.fonts.folder else None)
     styles = StyleDefinitions(settings.styles)
     fan_out = build_fan_out(settings.conditioning.options, detectors)
     fan_out.check_configured(settings.conditioning.methods)
@@ -183,7 +186,7 @@ def assemble_generator(
         settings,
         loader,
         gpu,
-        SceneComposer(WordRenderer(fonts)),
+        SceneComposer(WordRenderer(font_library(settings.fonts))),
         PictogramLibrary(),
         fan_out,
         styles,

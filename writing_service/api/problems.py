@@ -22,6 +22,7 @@ from writing_service.errors import (
     ModelsUnavailable,
     QueueFull,
     ServiceUnavailable,
+    UnknownModel,
     WritingServiceError,
 )
 
@@ -142,6 +143,8 @@ def _answer_to(error: Exception) -> JSONResponse:
         return problem(503, str(error), headers={"Retry-After": seconds})
     if isinstance(error, DeadlinePassed):
         return problem(504, str(error))
+    if isinstance(error, UnknownModel):
+        return problem(404, str(error), [ProblemField(field="model", message=str(error))])
     if isinstance(error, JobNotFound):
         return problem(404, str(error))
     if isinstance(error, WritingServiceError):
@@ -149,10 +152,6 @@ def _answer_to(error: Exception) -> JSONResponse:
     return _failed(
         error, "The picture could not be drawn, for a reason that is not your request's."
     )
-
-
-async def _on_crash(_: Request, error: Exception) -> JSONResponse:
-    return _answer_to(error)
 
 
 def _failed(error: Exception, sentence: str) -> JSONResponse:
