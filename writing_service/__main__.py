@@ -7,12 +7,11 @@ import asyncio
 import os
 import sys
 from collections.abc import Generator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
-import uvicorn
 from rich.console import Console, RenderableType
 from tqdm import tqdm
 from tqdm.contrib import DummyTqdmFile
@@ -190,15 +189,11 @@ def doctor(overrides: Overrides = None) -> None:
 
 def _serve(settings: Settings) -> None:
     from writing_service.app import create_app
+    from writing_service.server import Server
 
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api.host,
-        port=settings.api.port,
-        log_config=None,
-        timeout_graceful_shutdown=settings.api.shutdown_grace_seconds,
-        proxy_headers=False,  # api.trusted_proxies says whose count
-    )
+    app = create_app(settings)
+    with suppress(KeyboardInterrupt):
+        Server(app, app.state.admission, settings.api).run()
 
 
 def _generate(settings: Settings, request: WritingRequest, output: Path) -> Path:

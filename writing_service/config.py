@@ -345,7 +345,8 @@ class ApiSettings(Slice):
 
     `keys` are hashes of API keys by name ("sha256:..."); plain ones come from the environment (`api/keys.py`). With
     keys, only `open_paths` are open to everyone ("/studio/*": all below). `trusted_proxies` are addresses and networks
-    whose X-Forwarded-For counts, `cors_origins` the web pages of others that may ask ("https://example.org").
+    whose X-Forwarded-For counts, `cors_origins` the web pages of others that may ask ("https://example.org"). A
+    request may ask for another deadline than `request_timeout_seconds`, up to `max_request_timeout_seconds`.
     """
 
     host: str
@@ -359,10 +360,27 @@ class ApiSettings(Slice):
     max_body_bytes: Annotated[int, Field(ge=1024)]
     body_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     request_timeout_seconds: Annotated[float, Field(gt=0)]
+    max_request_timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
     max_queue: Annotated[int, Field(ge=1)]
-    shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
     studio: bool = True
     """Whether there is a web page at /studio."""
+
+
+class ResultCacheSettings(Slice):
+    """Where finished pictures are kept; loaded models have a cache of their own, `ai_generation.cache`.
+
+    In `folder` (None: the user's cache folder), up to `max_gb` GiB, the least recently used go first; and with the
+    URL of a `redis` server there, for several hosts, with the folder for when it is gone. Entries are dropped after
+    `keep_days`. Requests that name no seed share a picture only with `reuse_unseeded`.
+    """
+
+    enabled: bool
+    folder: str | None
+    max_gb: Annotated[float, Field(gt=0)]
+    keep_days: Annotated[float, Field(gt=0)]
+    redis: str | None
+    reuse_unseeded: bool
 
 
 class JobSettings(Slice):
@@ -440,6 +458,7 @@ class Settings(Slice):
     ai_generation: AIGenerationSettings
     api: ApiSettings
     jobs: JobSettings
+    cache: ResultCacheSettings
     logging: LoggingSettings
     tracing: TracingSettings = TracingSettings()
 
