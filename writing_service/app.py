@@ -251,7 +251,9 @@ def _lifespan(
     """With a `warmer`, the models warm up as soon as the service answers."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        # Made once and kept, which takes long enough to keep all others waiting.
+        await asyncio.to_thread(app.openapi)
         for reason in await asyncio.to_thread(generator.check):
             logger.warning("Not ready: %s", reason)
         when = "now" if warmer else "at the first request"

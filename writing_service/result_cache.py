@@ -119,13 +119,14 @@ class _Shelf:
         self._rests_until[operation] = self._clock() + REST_SECONDS
 
 
-def open_result_cache(settings: ResultCacheSettings) -> ResultCache:
+def open_result_cache(
+    settings: ResultCacheSettings, clock: Clock = time.monotonic
+) -> ResultCache:
     """As the settings say; nothing is opened before the first use. Raises ConfigurationError."""
     if not settings.enabled:
         return ResultCache(())
     folder = Path(settings.folder) if settings.folder else user_cache_path("writing-service")
     keep_seconds = settings.keep_days * _DAY_SECONDS
     disk = DiskStore(folder, int(settings.max_gb * _GIB), keep_seconds)
-    return ResultCache(
-        (RedisStore(settings.redis, keep_seconds), disk) if settings.redis else (disk,)
-    )
+    redis = [RedisStore(settings.redis, keep_seconds)] if settings.redis else []
+    return ResultCache([*redis, disk], clock)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -81,7 +82,7 @@ class DiskStore:
 
     async def put(self, key: str, value: bytes) -> None:
         """See Store."""
-        await self._run(lambda cache: cache.set(key, value, expire=self._keep_seconds))
+        await self._run(lambda cache: self._put(cache, key, value))
 
     async def remove(self, key: str) -> None:
         """See Store."""
@@ -112,17 +113,33 @@ class DiskStore:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise StoreFailed(f"its index is damaged, all entries are given up: {error}") from None
 
+    def _put(self, cache: Cache, key: str, value: bytes) -> None:
+        cache.set(key, value, expire=self._keep_seconds)
+        # By itself the library lets go ten at a time, however small they are.
+        if cache.volume() > self._max_bytes:
+            cache.cull()
+
     def _cache(self) -> Cache:
         if self._opened is None:
             self._opened = Cache(
                 str(self._folder),
                 disk=_BytesAlone,
                 size_limit=self._max_bytes,
+                cull_limit=0,
                 eviction_policy="least-recently-used",
             )
             if not self._opened.read_only:
-                self._opened.check(fix=True)
+                self._opened.expire()
+                self._sweep()
         return self._opened
+
+    def _sweep(self) -> None:
+        """Take away files that a killed process has written and not entered."""
+        with closing(sqlite3.connect(self._folder / "cache.db")) as index:
+            known = {Path(name) for (name,) in index.execute("SELECT filename FROM Cache") if name}
+        for file in self._folder.glob("??/??/*.val"):
+            if file.relative_to(self._folder) not in known:
+                file.unlink(missing_ok=True)
 
     def _forget(self) -> None:
         if self._opened is not None:
