@@ -122,15 +122,19 @@ async def test_without_stores_it_is_off():
     await cache.close()
 
 
+def names(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir()]
+
+
 def settings(folder: Path, *overrides: str) -> ResultCacheSettings:
     return load_settings([f"cache.folder={folder}", *overrides]).cache
 
 
 async def test_by_default_it_is_on_the_disk_and_makes_nothing_before_it_is_used(tmp_path: Path):
     cache = open_result_cache(settings(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert names(tmp_path) == []
     await cache.put("a", b"one")
-    assert [one.name for one in tmp_path.iterdir()] == ["pictures"]
+    assert names(tmp_path) == ["pictures"]
     await cache.close()
 
 

@@ -200,17 +200,21 @@ WRITER = textwrap.dedent("""
 """)
 
 
+def written_until_killed(folder: Path) -> list[int]:
+    """What the writer said was there."""
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(20)]
+        writer.kill()
+        return told + [int(line) for line in writer.stdout if line.endswith("\n")]
+
+
 async def test_after_sigkill_amid_writing_all_that_was_told_is_there_and_nothing_else(
     tmp_path: Path,
 ):
     for _ in range(3):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
-        ) as writer:
-            assert writer.stdout is not None
-            told = [int(writer.stdout.readline()) for _ in range(20)]
-            writer.kill()
-            told += [int(line) for line in writer.stdout if line.endswith("\n")]
+        told = written_until_killed(tmp_path)
         store = DiskStore(tmp_path, 2**30, DAY)
         for number in told:
             assert await store.get(f"{number}") == number.to_bytes(4) * 50_000

@@ -40,6 +40,7 @@ class Server(uvicorn.Server):
         self._admission = admission
         self._grace_seconds = settings.shutdown_grace_seconds
         self._stops_at: float | None = None
+        self._told = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """See uvicorn.Server; on the main thread, between any two of its instructions."""
@@ -54,10 +55,17 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """See uvicorn.Server; every tenth of a second."""
         if self._stops_at is not None:
+            self._tell()
             self.should_exit = self._admission.idle or time.monotonic() >= self._stops_at
             if self.should_exit:
                 self._admission.dismiss()
         return await super().on_tick(counter)
+
+    def _tell(self) -> None:
+        # Not where the signal comes: that may be amid another line of the log.
+        if not self._told:
+            logger.info("Stopping, within %g s", self._grace_seconds)
+        self._told = True
 
 
 def _end_now(sig: int) -> None:

@@ -59,9 +59,7 @@ async def test_other_keys_are_other_work():
 
 async def test_whoever_leaves_leaves_alone_even_the_first():
     coalescer, kitchen = Coalescer[str](), Kitchen()
-    first, second, third = (
-        asyncio.create_task(coalescer.do("a", kitchen.work)) for _ in range(3)
-    )
+    first, second, third = (asyncio.create_task(coalescer.do("a", kitchen.work)) for _ in range(3))
     await soon()
     first.cancel()
     third.cancel()
