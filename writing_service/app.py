@@ -1,6 +1,7 @@
 """From settings to a FastAPI app: the only place where objects meet."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -254,6 +255,8 @@ def _lifespan(
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         # Made once and kept, which takes long enough to keep all others waiting.
         await asyncio.to_thread(app.openapi)
+        # The collector need not look through all that is there for good: each time it would hold everybody up.
+        gc.freeze()
         for reason in await asyncio.to_thread(generator.check):
             logger.warning("Not ready: %s", reason)
         when = "now" if warmer else "at the first request"
@@ -269,6 +272,7 @@ def _lifespan(
             await asyncio.to_thread(detector.close)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
+        gc.unfreeze()
         logger.info("AI service stopped")
 
     return lifespan

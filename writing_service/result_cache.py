@@ -119,9 +119,7 @@ class _Shelf:
         self._rests_until[operation] = self._clock() + REST_SECONDS
 
 
-def open_result_cache(
-    settings: ResultCacheSettings, clock: Clock = time.monotonic
-) -> ResultCache:
+def open_result_cache(settings: ResultCacheSettings, clock: Clock = time.monotonic) -> ResultCache:
     """As the settings say; nothing is opened before the first use. Raises ConfigurationError."""
     if not settings.enabled:
         return ResultCache(())
