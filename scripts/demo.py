@@ -69,7 +69,8 @@ class Service:
     def __enter__(self) -> "Service":
         print(f"Starting the service on port {self._port}; its log is {LOG}.", flush=True)
         command = [sys.executable, "-m", "writing_service", "serve"]
-        settings = [f"api.port={self._port}", "logging.folder=null"]
+        # Drawn, not remembered: the demo is to show that it can be drawn.
+        settings = [f"api.port={self._port}", "logging.folder=null", "cache.enabled=false"]
         with LOG.open("wb") as log:
             self._process = subprocess.Popen([*command, *settings], stdout=log, stderr=log)
         return self
@@ -129,7 +130,10 @@ def ask(url: str) -> dict[str, Any]:
         f"Drawing {REQUEST['word']} ({REQUEST['translation']}), {REQUEST['style']} ...", flush=True
     )
     try:
-        response = httpx.post(f"{url}{ROUTE}", json=REQUEST, timeout=REQUEST_SECONDS)
+        patience = {"X-Request-Timeout": str(REQUEST_SECONDS)}
+        response = httpx.post(
+            f"{url}{ROUTE}", json=REQUEST, headers=patience, timeout=REQUEST_SECONDS
+        )
         answer = response.json()
     except (httpx.HTTPError, ValueError) as error:
         raise DemoFailed(f"the request got no answer ({error!r}).") from None

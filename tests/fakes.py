@@ -9,7 +9,11 @@ from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.generator import AIImageGenerator
 
-_OVERRIDES = ("ai_generation.gpu.device=cpu", "ai_generation.legibility.min_score=0")
+_OVERRIDES = (
+    "ai_generation.gpu.device=cpu",
+    "ai_generation.legibility.min_score=0",
+    "cache.enabled=false",
+)
 
 
 def fake_generator(

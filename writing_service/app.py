@@ -1,6 +1,7 @@
 """From settings to a FastAPI app: the only place where objects meet."""
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -15,6 +16,7 @@ from writing_service.api.admission import Admission
 from writing_service.api.answers import AnswerDesk
 from writing_service.api.description import DESCRIPTION, TAGS, TITLE
 from writing_service.api.documentation import documented_app
+from writing_service.api.fingerprints import Fingerprints
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.keys import keys_of
@@ -46,6 +48,7 @@ from writing_service.prompt.styles import StyleDefinitions
 from writing_service.rendering.fonts import font_library
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.rendering.languages import misleading_name
+from writing_service.result_cache import ResultCache, open_result_cache
 from writing_service.scene.composition import SceneComposer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.settling import check_preset
@@ -74,8 +77,15 @@ def create_app(
     encoding = EncodingPool()
     warmer = ModelWarmer(generator, gpu)
     at_start = settings.ai_generation.enabled and settings.ai_generation.warmup.at_start
-    admission = Admission(settings.api, generator.statistics)
-    desk = AnswerDesk(generator, encoding, observer)
+    admission = Admission(settings.api, generator.workload)
+    results = open_result_cache(settings.cache)
+    fingerprints = Fingerprints(
+        settings.ai_generation,
+        loader.identity,
+        generator.missing_methods,
+        settings.cache.reuse_unseeded,
+    )
+    desk = AnswerDesk(generator, encoding, admission, fingerprints, results, observer)
     jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
     started = time.monotonic()
     app = documented_app(
@@ -85,15 +95,26 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=TAGS,
         lifespan=_lifespan(
-            generator, encoding, detectors, admission, jobs, warmer if at_start else None, tracing
+            generator,
+            encoding,
+            detectors,
+            admission,
+            results,
+            jobs,
+            warmer if at_start else None,
+            tracing,
         ),
     )
+    # For whoever serves the app, and has to stop it in peace: server.py.
+    app.state.admission = admission
     add_middleware(app, settings.api, keys_of(settings.api, os.environ), metrics, tracing)
     add_problem_handlers(app)
-    app.include_router(writing_routes(generator, desk, admission, started))
+    features = {"result_cache": results.enabled}
+    app.include_router(writing_routes(generator, desk, admission, settings.api, features, started))
     app.include_router(job_routes(jobs))
     app.include_router(openai_routes(generator, desk, admission))
-    app.include_router(health_routes(generator, gpu, warmer, admission, started))
+    longest = settings.api.max_request_timeout_seconds
+    app.include_router(health_routes(generator, gpu, warmer, admission, results, longest, started))
     app.include_router(metrics_routes(metrics))
     if settings.api.studio:
         add_studio(app)
@@ -226,6 +247,7 @@ def _lifespan(
     encoding: EncodingPool,
     detectors: Sequence[LearnedDetector],
     admission: Admission,
+    results: ResultCache,
     jobs: JobDesk,
     warmer: ModelWarmer | None,
     tracing: Tracing | None,
@@ -233,7 +255,11 @@ def _lifespan(
     """With a `warmer`, the models warm up as soon as the service answers."""
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        # Made once and kept, which takes long enough to keep all others waiting.
+        await asyncio.to_thread(app.openapi)
+        # The collector need not look through all that is there for good: each time it would hold everybody up.
+        gc.freeze()
         for reason in await asyncio.to_thread(generator.check):
             logger.warning("Not ready: %s", reason)
         when = "now" if warmer else "at the first request"
@@ -244,10 +270,12 @@ def _lifespan(
         await asyncio.to_thread(generator.close)
         await asyncio.to_thread(encoding.close)
         await asyncio.to_thread(jobs.store.close)
+        await results.close()
         for detector in detectors:
             await asyncio.to_thread(detector.close)
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
+        gc.unfreeze()
         logger.info("AI service stopped")
 
     return lifespan

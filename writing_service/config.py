@@ -450,12 +450,32 @@ class ApiSettings(Slice):
     """What has not come after so long is answered 408."""
     request_timeout_seconds: Annotated[float, Field(gt=0)]
     """After so long a request is given up and answered 504."""
+    max_request_timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """A request may ask for another time with the header `X-Request-Timeout`, up to this."""
     max_queue: Annotated[int, Field(ge=1)]
-    """Requests that may wait; one more is answered 503."""
-    shutdown_grace_seconds: Annotated[int, Field(ge=1)] = 10
-    """How long requests under way may take to end when the service is stopped."""
+    """Pictures that may wait to be drawn; one more is answered 503."""
+    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10.0
+    """How long what is being drawn may take to end when the service is stopped."""
     studio: bool = True
     """Whether there is a web page at /studio."""
+
+
+class ResultCacheSettings(Slice):
+    """Where finished pictures are kept; loaded models have a cache of their own, `ai_generation.cache`."""
+
+    enabled: bool
+    """Whether they are: the same request with the same seed is then drawn once."""
+    folder: str | None
+    """`null`: the user's cache folder, such as `~/.cache/writing-service`."""
+    max_gb: Annotated[float, Field(gt=0)]
+    """GiB of the folder; above it the least recently used go."""
+    keep_days: Annotated[float, Field(gt=0)]
+    """Older pictures are dropped."""
+    redis: str | None
+    """`redis://host:6379/0` for several hosts, `rediss://` for TLS; the folder serves while it is gone. A password
+    belongs into the environment variable `WRITING_SERVICE_REDIS_URL`."""
+    reuse_unseeded: bool
+    """Requests that name no seed get the picture of an equal one, too."""
 
 
 class JobSettings(Slice):
@@ -542,6 +562,7 @@ class Settings(Slice):
     ai_generation: AIGenerationSettings
     api: ApiSettings
     jobs: JobSettings
+    cache: ResultCacheSettings
     logging: LoggingSettings
     tracing: TracingSettings = TracingSettings()
 

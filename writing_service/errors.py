@@ -16,6 +16,7 @@
     │   └── StoreUnavailable      the jobs' database cannot be reached or written
     ├── JobNotFound               unknown, or kept no longer (404)
     ├── DeadlinePassed            the time for the request is over (504)
+    ├── ClientGone                nobody waits for the answer any more (499, which nobody reads)
     └── GenerationFailed          drawing failed for a reason of our own (500)
 
 Each message is one sentence that a person can act on. `api/problems.py` turns them into HTTP answers.
@@ -133,8 +134,19 @@ class JobNotFound(WritingServiceError):
     """No job of that id, or it was kept as long as the configuration says."""
 
 
+class ShuttingDown(ServiceUnavailable):
+    """The service is about to end: it draws no more."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is shutting down and draws no more pictures.")
+
+
 class DeadlinePassed(WritingServiceError):
     """The time allowed for the request is over; its work was dropped."""
+
+
+class ClientGone(WritingServiceError):
+    """Whoever asked has closed the connection; the work was dropped."""
 
 
 class GenerationFailed(WritingServiceError):

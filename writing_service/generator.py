@@ -19,6 +19,7 @@ from writing_service.diffusion.doors import (
     PictureLoader,
     PicturePipeline,
     Stage,
+    Workload,
 )
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.legibility.gate import Draw, LegibilityGate
@@ -189,12 +190,15 @@ class AIImageGenerator:
             return [_SWITCHED_OFF]
         return self._loader.check()
 
+    def workload(self) -> Workload:
+        """What is at hand to be drawn now."""
+        return self._loader.workload()
+
     def get_status(self) -> dict[str, Any]:
         """Models and counts, ready for JSON."""
         return {
             **self._loader.status(),
             **self.statistics.as_dict(),
-            "cache": None,
         }
 
     def describe(self) -> dict[str, Any]:
@@ -208,11 +212,15 @@ class AIImageGenerator:
             "conditioning_methods": {
                 kind.value: list(names) for kind, names in self._fan_out.methods().items()
             },
-            "missing_conditioning_methods": self._fan_out.missing_methods(),
+            "missing_conditioning_methods": self.missing_methods(),
             "presets": list(self._settings.presets),
             "default_image_size": {"width": generation.width, "height": generation.height},
             "pictograms": len(self._pictograms.names()),
         }
+
+    def missing_methods(self) -> dict[str, str]:
+        """Conditioning methods that cannot be had here, and what they need."""
+        return self._fan_out.missing_methods()
 
     def _style_defaults(self, name: str) -> dict[str, Any]:
         return style_defaults(self._styles.get_style_definition(name), self._settings)

@@ -82,6 +82,7 @@ def service() -> Generator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = [f"api.port={port}", "logging.folder=null", "logging.level=WARNING"]
+    settings.append("cache.enabled=false")
     process = subprocess.Popen([sys.executable, "-m", "writing_service", "serve", *settings])
     try:
         url = f"http://127.0.0.1:{port}"

@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks.gpu.assembly import Engine, assembled, pipeline_of
 from benchmarks.gpu.bench import Bench, NotHere
 from writing_service.config import Settings, load_settings
+from writing_service.diffusion.doors import Workload
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.types import ConditioningKind, WritingRequest
 
@@ -52,6 +53,13 @@ class ReadyLoader:
             "load_times_ms": {},
             **self.pipeline.status(),
         }
+
+    def workload(self) -> Workload:
+        """See PictureLoader."""
+        return self.pipeline.workload()
+
+    def identity(self) -> None:
+        """Unknown, so that every picture is drawn: that is what is measured."""
 
     def close(self) -> None:
         """Whoever made the pipeline closes it."""

@@ -1,5 +1,6 @@
 """Real servers on loopback."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,16 +11,23 @@ from typing import Any
 import httpx
 import uvicorn
 
+from tests.api.watched_loop import WatchedLoop
+
 
 @contextmanager
 def serving(app: Any) -> Iterator[httpx.Client]:
-    """The app on a free port, in a thread of its own, and a client for it."""
+    """The app on a free port, in a thread of its own, and a client for it. Nothing may have blocked its event loop."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         config = uvicorn.Config(app, log_config=None, lifespan="on", proxy_headers=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        server, loop = uvicorn.Server(config), WatchedLoop()
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(server.serve(sockets=[listener]))
+
+        thread = threading.Thread(target=run)
         thread.start()
         try:
             while not server.started and thread.is_alive():
@@ -29,3 +37,4 @@ def serving(app: Any) -> Iterator[httpx.Client]:
         finally:
             server.should_exit = True
             thread.join(30)
+    assert not loop.blocked, loop.blocked

@@ -403,7 +403,7 @@ def test_past_the_deadline_is_504():
 
 
 def test_a_full_queue_is_503_with_retry_after_and_health_still_answers():
-    loader = FakeLoader(FakePipeline(seconds=2))
+    loader = FakeLoader(FakePipeline(seconds=2, at_once=1))
     with serving(fake_app(loader, "api.max_queue=1")) as client:
         statuses = list[int]()
 

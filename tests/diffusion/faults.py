@@ -23,7 +23,7 @@ def before_runs(module: nn.Module, act: Callable[[Tensor], None]) -> Generator[N
 
 
 @contextmanager
-def failing(module: nn.Module, error: Exception, at: range) -> Generator[None]:
+def failing(module: nn.Module, error: BaseException, at: range) -> Generator[None]:
     """The runs `at`, counted from 0, fail."""
     runs = iter(range(10**6))
 

@@ -1,71 +1,55 @@
-"""Answer: a finished request as it goes out, all of its pictures files; AnswerDesk, who makes one."""
+"""AnswerDesk: who gets an Answer to a request, from what was drawn before, is being drawn, or has to be.
 
+Read `answer` first.
+"""
+
+import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
+from writing_service.api.admission import Admission
+from writing_service.api.answer import Answer, pack, unpack
+from writing_service.api.coalescing import Coalescer
+from writing_service.api.fingerprints import Fingerprints
+from writing_service.api.schemas import WritingImageRequest
 from writing_service.diffusion.doors import OnProgress, Stage
-from writing_service.encoding import EncodingPool, encode_drawing, encode_result, to_base64
+from writing_service.encoding import EncodingPool, encode_drawing, encode_result
+from writing_service.errors import GenerationFailed
 from writing_service.generator import AIImageGenerator
-from writing_service.observability.observer import NOBODY, Observer
+from writing_service.observability.observer import NOBODY, CacheOutcome, Observer
 from writing_service.observability.statistics import StageClock
 from writing_service.progress import Telling
-from writing_service.types import AIGenerationResult, ImageFormat
+from writing_service.result_cache import ResultCache
+from writing_service.types import AIGenerationResult
 
-
-@dataclass(frozen=True)
-class Answer:
-    """Everything that any route tells of a finished request: bytes and plain values.
-
-    `pictures` are files of `format`, in the order of their seeds; `base` and `controls` (by kind, then method) are PNG,
-    there where the request asked for them, as are `prompt` and `analysis`.
-    """
-
-    format: ImageFormat
-    pictures: tuple[bytes, ...]
-    base: bytes | None
-    controls: Mapping[str, Mapping[str, bytes]]
-    prompt: str | None
-    analysis: Mapping[str, Any] | None
-    metadata: Mapping[str, Any]
-    warnings: tuple[str, ...]
-
-    def as_json(self) -> bytes:
-        """The contract's response. Takes milliseconds: not on the event loop."""
-        return self.as_response().model_dump_json().encode()
-
-    def as_response(self) -> WritingImageResponse:
-        """The same before it is JSON."""
-        files = [to_base64(one) for one in self.pictures]
-        return WritingImageResponse(
-            success=True,
-            status="SUCCESS",
-            generated_image_base64=files[0],
-            images_base64=files,
-            base_image_base64=None if self.base is None else to_base64(self.base),
-            conditioning_images_base64={
-                kind: {method: to_base64(file) for method, file in methods.items()}
-                for kind, methods in self.controls.items()
-            },
-            prompt_used=self.prompt,
-            semantic_analysis=None if self.analysis is None else dict(self.analysis),
-            generation_metadata=dict(self.metadata),
-            format=self.format,
-            warnings=list(self.warnings),
-        )
+__all__ = ["Answer", "AnswerDesk"]
 
 
 class AnswerDesk:
-    """Answers requests: draws, then encodes."""
+    """Answers requests: finds, or draws and encodes. Equal ones at the same time get one answer.
+
+    Those that differ in format or in what they include share the drawing.
+    """
 
     def __init__(
-        self, generator: AIImageGenerator, encoding: EncodingPool, observer: Observer = NOBODY
+        self,
+        generator: AIImageGenerator,
+        encoding: EncodingPool,
+        admission: Admission,
+        fingerprints: Fingerprints,
+        results: ResultCache,
+        observer: Observer = NOBODY,
     ) -> None:
         self._generator = generator
         self._encoding = encoding
+        self._admission = admission
+        self._fingerprints = fingerprints
+        self._results = results
         self._observer = observer
+        self._answers = Coalescer[Answer]()
+        self._drawings = Coalescer[AIGenerationResult]()
 
     async def answer(
         self,
@@ -76,12 +60,92 @@ class AnswerDesk:
     ) -> Answer:
         """The whole of it. `deadline` is in seconds of the monotonic clock.
 
+        Where several share a drawing, the first one's `preview_every` counts. When it is cancelled, its work ends at
+        the next step, unless others wait for it, too.
         Raises InvalidRequest, ServiceUnavailable, DeadlinePassed, GenerationFailed.
         """
+        answer = await self._answer(request, deadline, on_progress, preview_every)
+        self._observer.cached(answer.cache)
+        return answer
+
+    async def _answer(
+        self,
+        request: WritingImageRequest,
+        deadline: float | None,
+        on_progress: OnProgress | None,
+        preview_every: int,
+    ) -> Answer:
+        key = await self._fingerprints.answer(request)
+        work = partial(self._found_or_drawn, request, key, preview_every)
+        if key is None:
+            return await work(deadline, on_progress)
+        answer, joined = await self._answers.do(key, work, deadline, on_progress)
+        return _coalesced(answer) if joined else answer
+
+    async def _found_or_drawn(
+        self,
+        request: WritingImageRequest,
+        key: str | None,
+        preview_every: int,
+        deadline: float | None,
+        on_progress: OnProgress | None,
+    ) -> Answer:
+        draw = partial(self._drawn, request, preview_every, deadline, Telling(on_progress))
+        if key is None or not self._results.enabled:
+            return await draw(CacheOutcome.OFF)
+        if found := await self._results.get(key, unpack):
+            return found
+        answer = await draw(CacheOutcome.MISS)
+        # A picture that was not drawn again for lack of time is not what the request gets next time.
+        if not answer.metadata["legibility"]["cut_short"]:
+            await self._results.put(key, await asyncio.to_thread(pack, answer))
+        return answer
+
+    async def _drawn(
+        self,
+        request: WritingImageRequest,
+        preview_every: int,
+        deadline: float | None,
+        told: Telling,
+        outcome: CacheOutcome,
+    ) -> Answer:
+        try:
+            result, joined = await self._drawing(request, preview_every, deadline, told)
+            told.begins(Stage.ENCODE)
+            answer = replace(await self._encoded(request, result), cache=outcome)
+            return _coalesced(answer) if joined else answer
+        except MemoryError:
+            # The networks' own lack of memory is met in diffusion/thrift.py; this is all that is around them.
+            raise GenerationFailed(
+                "Memory ran out while the picture was made; ask for a smaller one."
+            ) from None
+
+    async def _drawing(
+        self,
+        request: WritingImageRequest,
+        preview_every: int,
+        deadline: float | None,
+        told: Telling,
+    ) -> tuple[AIGenerationResult, bool]:
+        """And whether another request had begun it."""
+        work = partial(self._draw, request, preview_every)
+        key = await self._fingerprints.drawing(request)
+        if key is None:
+            return await work(deadline, told), False
+        return await self._drawings.do(key, work, deadline, told)
+
+    async def _draw(
+        self,
+        request: WritingImageRequest,
+        preview_every: int,
+        deadline: float | None,
+        on_progress: OnProgress,
+    ) -> AIGenerationResult:
         told = Telling(on_progress)
-        result = await self._generator.generate(request.to_request(), told, deadline, preview_every)
-        told.begins(Stage.ENCODE)
-        return await self._encoded(request, result)
+        with self._admission.place():
+            return await self._generator.generate(
+                request.to_request(), told, deadline, preview_every
+            )
 
     async def _encoded(self, request: WritingImageRequest, result: AIGenerationResult) -> Answer:
         """All files at once; the painted ones first, which take longest."""
@@ -112,10 +176,20 @@ class AnswerDesk:
         )
 
 
+def _coalesced(answer: Answer) -> Answer:
+    """What is found for several at once is a hit for each of them."""
+    return (
+        answer
+        if answer.cache is CacheOutcome.HIT
+        else replace(answer, cache=CacheOutcome.COALESCED)
+    )
+
+
 def _with_encoding(metadata: Mapping[str, Any], encode_ms: float) -> dict[str, Any]:
+    """The contract's metadata, of an answer that is made now."""
     times = {**metadata["stage_times_ms"], "encode": encode_ms}
     whole = round(metadata["generation_time_ms"] + encode_ms, 1)
-    return {**metadata, "generation_time_ms": whole, "stage_times_ms": times}
+    return {**metadata, "generation_time_ms": whole, "stage_times_ms": times, "cache": None}
 
 
 def _analysis(result: AIGenerationResult) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.writing import SERVICE
 from writing_service.diffusion.doors import GPUWatch
 from writing_service.generator import AIImageGenerator
+from writing_service.result_cache import ResultCache
 from writing_service.warmer import ModelWarmer
 
 
@@ -23,9 +24,11 @@ def health_routes(
     gpu: GPUWatch,
     warmer: ModelWarmer,
     admission: Admission,
+    results: ResultCache,
+    longest_seconds: float,
     started: float,
 ) -> APIRouter:
-    """`started` is `time.monotonic()` of the service's start."""
+    """`longest_seconds` is what warming up may take; `started` is `time.monotonic()` of the service's start."""
     router = APIRouter(prefix="/health", tags=["health"])
 
     def about() -> dict[str, Any]:
@@ -68,7 +71,7 @@ def health_routes(
         service = {
             "status": "not_ready" if found else "ready",
             "reasons": found,
-            "ai_status": generator.get_status(),
+            "ai_status": {**generator.get_status(), "cache": await results.status()},
             "memory_leak": generator.leaks.check_for_leaks(),
         }
         return JSONResponse(
@@ -88,7 +91,7 @@ def health_routes(
         summary="Draw the warm-up words",
     )
     async def warmup() -> Response:
-        async with admission.admitted():
+        async with admission.admitted(longest_seconds):
             words = await warmer.warmup_models()
         success = all(word["success"] for word in words.values())
         return JSONResponse({"success": success, "results": words})

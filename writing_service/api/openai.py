@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from writing_service.api.admission import Admission
-from writing_service.api.answers import Answer, AnswerDesk
+from writing_service.api.admission import Admission, unless_gone
+from writing_service.api.answer import Answer
+from writing_service.api.answers import AnswerDesk
 from writing_service.api.openai_errors import OPENAI_RESPONSES
 from writing_service.api.openai_schemas import (
     OURS,
@@ -37,12 +38,12 @@ def openai_routes(generator: AIImageGenerator, desk: AnswerDesk, admission: Admi
         response_model_exclude_none=True,
         summary="Draw a word, as OpenAI's SDK asks",
     )
-    async def generate_images(request: ImageGenerationRequest) -> Response:
+    async def generate_images(request: ImageGenerationRequest, http: Request) -> Response:
         if not stands_for(request.model, pipeline):
             raise UnknownModel(str(request.model), [one.id for one in models])
         asked = request.to_writing()
         async with admission.admitted() as deadline:
-            answer = await desk.answer(asked, deadline)
+            answer = await unless_gone(http, desk.answer(asked, deadline))
         content = await asyncio.to_thread(_content, request, answer)
         return Response(content, media_type="application/json")
 

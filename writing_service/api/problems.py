@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from writing_service.api.schemas import Problem, ProblemField
 from writing_service.errors import (
+    ClientGone,
     DeadlinePassed,
     InvalidRequest,
     JobNotFound,
@@ -35,6 +36,9 @@ PROBLEM_CONTENT: Mapping[str, Any] = {
     MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
 }
 """For the OpenAPI document, to which `documentation.py` adds the schema."""
+
+_CLIENT_CLOSED_REQUEST = 499
+"""As proxies log it; nobody is there to read it."""
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": http.HTTPStatus(status).phrase, "content": PROBLEM_CONTENT}
@@ -147,6 +151,8 @@ def _answer_to(error: Exception) -> JSONResponse:
         return problem(404, str(error), [ProblemField(field="model", message=str(error))])
     if isinstance(error, JobNotFound):
         return problem(404, str(error))
+    if isinstance(error, ClientGone):
+        return JSONResponse(None, _CLIENT_CLOSED_REQUEST)
     if isinstance(error, WritingServiceError):
         return _failed(error, str(error))
     return _failed(
@@ -168,6 +174,9 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 
 
 def _field(error: Mapping[str, Any]) -> ProblemField:
+    where, *rest = error["loc"]
+    if where == "header":
+        return ProblemField(field=str(rest[0]), message=_sentence(str(rest[0]), error, "Header"))
     path = [str(part) for part in error["loc"] if part not in ("body", "[key]")]
     if error["type"] == "json_invalid":
         reason = error.get("ctx", {}).get("error", "it cannot be read")
@@ -179,14 +188,14 @@ def _field(error: Mapping[str, Any]) -> ProblemField:
     return ProblemField(field=name, message=_sentence(name, error))
 
 
-def _sentence(name: str, error: Mapping[str, Any]) -> str:
+def _sentence(name: str, error: Mapping[str, Any], what_it_is: str = "Field") -> str:
     if error["type"] == "missing":
-        return f"Field '{name}' is missing."
+        return f"{what_it_is} '{name}' is missing."
     what = str(error["msg"]).removeprefix("Value error, ")
     if what.startswith("The "):
         return what
     what = what.removeprefix("Input ").removeprefix("String ").removeprefix("Value ")
-    return f"Field '{name}' {what[:1].lower()}{what[1:]}.".replace("..", ".")
+    return f"{what_it_is} '{name}' {what[:1].lower()}{what[1:]}.".replace("..", ".")
 
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:

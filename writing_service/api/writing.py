@@ -1,20 +1,23 @@
 """Pictures of words, and what can be asked for."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from writing_service import __version__
-from writing_service.api.admission import Admission
-from writing_service.api.answers import Answer, AnswerDesk
+from writing_service.api.admission import Admission, unless_gone
+from writing_service.api.answer import Answer
+from writing_service.api.answers import AnswerDesk
 from writing_service.api.health_schemas import Status
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
-from writing_service.config import LARGEST_SIDE
+from writing_service.config import LARGEST_SIDE, ApiSettings
 from writing_service.encoding import media_type
 from writing_service.generator import AIImageGenerator
 from writing_service.types import ImageFormat
@@ -23,10 +26,23 @@ SERVICE = "writing_image_service"
 
 
 def writing_routes(
-    generator: AIImageGenerator, desk: AnswerDesk, admission: Admission, started: float
+    generator: AIImageGenerator,
+    desk: AnswerDesk,
+    admission: Admission,
+    settings: ApiSettings,
+    features: Mapping[str, bool],
+    started: float,
 ) -> APIRouter:
-    """`started` is `time.monotonic()` of the service's start."""
+    """`features` are those that depend on the settings; `started` is `time.monotonic()` of the service's start."""
     router = APIRouter(prefix="/api/writing", tags=["writing"])
+    timeout_header = Header(
+        alias="X-Request-Timeout",
+        gt=0,
+        le=settings.max_request_timeout_seconds,
+        allow_inf_nan=False,
+        description="seconds after which the answer is 504 and the work is dropped; "
+        f"{settings.request_timeout_seconds:g} when not given",
+    )
 
     @router.post(
         "/generate-writing-image",
@@ -34,10 +50,14 @@ def writing_routes(
         responses=PROBLEM_RESPONSES,
         summary="Draw a word; the pictures come as base64 in JSON",
     )
-    async def generate_writing_image(request: WritingImageRequest) -> Response:
-        answer = await _answer(request)
+    async def generate_writing_image(
+        request: WritingImageRequest,
+        http: Request,
+        seconds: Annotated[float | None, timeout_header] = None,
+    ) -> Response:
+        answer = await _answer(request, http, seconds)
         content = await asyncio.to_thread(answer.as_json)
-        return Response(content, media_type="application/json")
+        return await _response(content, "application/json", answer)
 
     @router.post(
         "/generate-writing-image-binary",
@@ -51,17 +71,18 @@ def writing_routes(
         },
         summary="Draw a word; the answer is the picture itself",
     )
-    async def generate_writing_image_binary(request: WritingImageRequest) -> Response:
-        answer = await _answer(request)
-        return Response(
-            answer.pictures[0],
-            media_type=media_type(answer.format),
-            headers=picture_headers(answer),
-        )
+    async def generate_writing_image_binary(
+        request: WritingImageRequest,
+        http: Request,
+        seconds: Annotated[float | None, timeout_header] = None,
+    ) -> Response:
+        answer = await _answer(request, http, seconds)
+        kind = media_type(answer.format)
+        return await _response(answer.pictures[0], kind, answer, picture_headers(answer))
 
-    async def _answer(request: WritingImageRequest) -> Answer:
-        async with admission.admitted() as deadline:
-            return await desk.answer(request, deadline)
+    async def _answer(request: WritingImageRequest, http: Request, seconds: float | None) -> Answer:
+        async with admission.admitted(seconds) as deadline:
+            return await unless_gone(http, desk.answer(request, deadline))
 
     @router.get(
         "/status", response_model=Status, summary="What the service is, has done and can do"
@@ -77,7 +98,7 @@ def writing_routes(
             **generator.describe(),
             "supported_formats": [one.value for one in ImageFormat],
             "max_image_size": {"width": LARGEST_SIDE, "height": LARGEST_SIDE},
-            "features": _FEATURES,
+            "features": {**_FEATURES, **features},
         }
         return JSONResponse({"success": True, "status": 200, "result": result})
 
@@ -92,9 +113,25 @@ _FEATURES: Mapping[str, bool] = {
     "reproducible_seeds": True,
     "semantic_analysis": True,
     "legibility_check": True,
-    "batching": False,
-    "result_cache": False,
+    "batching": True,
+    "request_coalescing": True,
 }
+
+
+async def _response(
+    content: bytes, kind: str, answer: Answer, headers: Mapping[str, str] | None = None
+) -> Response:
+    tag = await asyncio.to_thread(_entity_tag, content)
+    return Response(
+        content,
+        media_type=kind,
+        headers={**(headers or {}), "ETag": tag, "X-Cache": answer.cache.value},
+    )
+
+
+def _entity_tag(content: bytes) -> str:
+    """RFC 9110, 8.8.3: a strong one, equal for equal bytes only."""
+    return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 def picture_headers(answer: Answer) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """serve, key"""
 
 import os
+from contextlib import suppress
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from writing_service.api.keys import ENVIRONMENT, check_exposure, hash_of, keys_of, new_key
 from writing_service.cli.arguments import Overrides
@@ -32,12 +32,8 @@ def key(name: Annotated[str, typer.Argument(help="Of whoever will use it, such a
 
 def _serve(settings: Settings) -> None:
     from writing_service.app import create_app
+    from writing_service.server import Server
 
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api.host,
-        port=settings.api.port,
-        log_config=None,
-        timeout_graceful_shutdown=settings.api.shutdown_grace_seconds,
-        proxy_headers=False,  # api.trusted_proxies says whose count
-    )
+    app = create_app(settings)
+    with suppress(KeyboardInterrupt):
+        Server(app, app.state.admission, settings.api).run()

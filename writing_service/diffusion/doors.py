@@ -61,6 +61,18 @@ OnProgress = Callable[[Progress], None]
 """Called on the event loop: at each stage, for each image that appears, and after each of the job's steps."""
 
 
+@dataclass(frozen=True)
+class Workload:
+    """What a pipeline has at hand: jobs that have not begun, jobs that have, and how long all of them will take.
+
+    `seconds_left` is at the pace of late, which counts what pictures gain that share a step; None while it is unknown.
+    """
+
+    waiting: int = 0
+    running: int = 0
+    seconds_left: float | None = None
+
+
 NOTHING_DRAWN: Mapping[str, Any] = MappingProxyType({"queue_depth": 0, "batches": None})
 """What is told of a pipeline's status before there is one."""
 
@@ -94,6 +106,10 @@ class PicturePipeline(Protocol):
 
     def status(self) -> dict[str, Any]:
         """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest, by_size}."""
+        ...
+
+    def workload(self) -> Workload:
+        """What is at hand now."""
         ...
 
     async def draw(
@@ -145,6 +161,17 @@ class PictureLoader(Protocol):
         `load_memory_mb`; `model_cache`.
 
         And the pipeline's own status; without a pipeline 0 and None.
+        """
+        ...
+
+    def workload(self) -> Workload:
+        """The pipeline's; nothing without one."""
+        ...
+
+    def identity(self) -> str | None:
+        """Tells these models from all others, by what their files hold; None while they are not all here.
+
+        Reads files at its first call: not on the event loop.
         """
         ...
 

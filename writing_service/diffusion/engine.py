@@ -18,13 +18,14 @@ from torch import Tensor
 from writing_service.diffusion.batching import IntelligentBatcher, Pace, load_of, refusal
 from writing_service.diffusion.decoding import Decoded
 from writing_service.diffusion.denoising import Denoiser
-from writing_service.diffusion.doors import Stage
+from writing_service.diffusion.doors import Stage, Workload
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.orders import Drawing, JobShape, Order, Report
 from writing_service.diffusion.picture import Direction, Picture
 from writing_service.diffusion.previews import LatentPreview
 from writing_service.diffusion.thrift import ThriftyDenoiser
-from writing_service.errors import GenerationFailed, ServiceUnavailable
+from writing_service.diffusion.worker import Worker
+from writing_service.errors import GenerationFailed, ServiceUnavailable, ShuttingDown
 from writing_service.types import DrawnImages, GeneratedImage, GenerationJob
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class DenoisingEngine:
         )
         self._pace = Pace()
         self._count = BatchCount()
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="drawing")
+        self._worker = Worker("drawing", self._work, self._died)
         self._converters = ThreadPoolExecutor(CONVERTERS, thread_name_prefix="converting")
         self._arrivals = itertools.count()
         self._lock = threading.Lock()
@@ -75,14 +76,12 @@ class DenoisingEngine:
         )
         with self._lock:
             if self._closing:
-                raise _shutting_down()
+                raise ShuttingDown
             order = Order(job, next(self._arrivals), shape, report)
             self._refuse_if_late(order, deadline)
+            self._wake()
             order.tell(Stage.QUEUE, queue_position=self._waiting())
             self._arrived.append(order)
-            if not self._working:
-                self._working = True
-                self._worker.submit(self._work)
         return order.future
 
     def status(self) -> dict[str, Any]:
@@ -90,12 +89,41 @@ class DenoisingEngine:
         with self._lock:
             return {"queue_depth": self._waiting(), "batches": self._count.as_dict()}
 
+    def workload(self) -> Workload:
+        """See PicturePipeline."""
+        with self._lock:
+            orders = [*_orders(self._drawings), *self._arrived]
+            left = [one for order in orders if order.wanted for one in order.drawings]
+            waiting, seconds = self._waiting(), self._pace.seconds(left, time.monotonic())
+            return Workload(waiting, len(orders) - waiting, seconds)
+
+    def check(self) -> list[str]:
+        """Why nothing can be drawn; empty when all is well."""
+        return [] if self._worker.alive else ["the drawing thread has died and cannot be replaced"]
+
     def close(self) -> None:
         """Take no more jobs; running ones end at their next step."""
         with self._lock:
             self._closing = True
-        self._worker.shutdown(wait=True)
+        self._worker.close()
         self._converters.shutdown(wait=True)
+
+    def _wake(self) -> None:
+        """Under the lock. Raises ServiceUnavailable."""
+        if self._working and self._worker.alive:
+            return
+        try:
+            self._worker.wake()
+        except RuntimeError as error:
+            raise ServiceUnavailable(f"Nothing can be drawn now: {error}.") from None
+        self._working = True
+
+    def _died(self, _: BaseException) -> None:
+        """On the engine's thread, in its last moment: those under way are told, who only came is drawn by the next."""
+        with self._lock:
+            lost, self._drawings = self._drawings, []
+            self._working = True
+        self._fail(lost, _interrupted())
 
     def _work(self) -> None:
         """On the engine's thread, as long as there is something to draw."""
@@ -113,7 +141,7 @@ class DenoisingEngine:
             self._drawings += [one for order in self._arrived for one in order.drawings]
             self._arrived.clear()
             if self._closing:
-                self._fail(self._drawings, _shutting_down())
+                self._fail(self._drawings, ShuttingDown())
             for one in self._drawings:
                 if not one.order.wanted:
                     one.order.leave()
@@ -283,5 +311,7 @@ def _picture(drawing: Drawing) -> Picture:
     return drawing.picture
 
 
-def _shutting_down() -> ServiceUnavailable:
-    return ServiceUnavailable("The service is shutting down and draws no more pictures.")
+def _interrupted() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "Drawing was interrupted by a fault of the service; send the request again.", retry_after=1
+    )

@@ -5,7 +5,8 @@ No torch, no models: the picture is the control images blended over colours draw
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,7 @@ from writing_service.diffusion.doors import (
     PicturePipeline,
     Progress,
     Stage,
+    Workload,
 )
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind, DrawnImages, GeneratedImage, GenerationJob
@@ -36,11 +38,16 @@ class FakePipeline:
     max_tokens = 77
 
     def __init__(
-        self, seconds: float = 0.0, error: Exception | None = None, hides_below: float = 0.0
+        self,
+        seconds: float = 0.0,
+        error: Exception | None = None,
+        hides_below: float = 0.0,
+        at_once: int = 1000,
     ) -> None:
         """`seconds` is how long each job takes; `error` is raised in place of a picture.
 
         Control images do not show in pictures for which their weights add up to less than `hides_below`.
+        Of more jobs than `at_once` the later ones wait.
         """
         self.controlnet_models_used: Mapping[ConditioningKind, str] = MappingProxyType(
             dict.fromkeys(ConditioningKind, "fake")
@@ -51,6 +58,8 @@ class FakePipeline:
         self._seconds = seconds
         self._error = error
         self._hides_below = hides_below
+        self._at_once = asyncio.Semaphore(at_once)
+        self._running = self._waiting = 0
 
     def count_tokens(self, text: str) -> int:
         """Words and the two marks."""
@@ -59,7 +68,12 @@ class FakePipeline:
     def status(self) -> dict[str, Any]:
         """See PicturePipeline."""
         none = {"steps": 0, "mean_pictures": None, "largest": 0, "by_size": {}}
-        return {"queue_depth": 0, "batches": none}
+        return {"queue_depth": self._waiting, "batches": none}
+
+    def workload(self) -> Workload:
+        """See PicturePipeline."""
+        left = self._seconds * (self._waiting + self._running)
+        return Workload(self._waiting, self._running, left)
 
     async def draw(
         self,
@@ -67,7 +81,27 @@ class FakePipeline:
         on_progress: OnProgress | None = None,
         deadline: float | None = None,
     ) -> DrawnImages:
-        """See PicturePipeline. `deadlines` are those of `jobs`."""
+        """See PicturePipeline. `deadlines` are those of `jobs`, which are the finished ones."""
+        async with self._turn():
+            return await self._draw(job, on_progress, deadline)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None]:
+        self._waiting += 1
+        try:
+            await self._at_once.acquire()
+        finally:
+            self._waiting -= 1
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self._at_once.release()
+
+    async def _draw(
+        self, job: GenerationJob, on_progress: OnProgress | None, deadline: float | None
+    ) -> DrawnImages:
         total = job.num_inference_steps * len(job.seeds)
         for progress in self._progress(job, total):
             if on_progress is not None:
@@ -141,6 +175,14 @@ class FakeLoader:
             "model_cache": None,
             **(self.pipeline.status() if self.load_times_ms else NOTHING_DRAWN),
         }
+
+    def workload(self) -> Workload:
+        """See PictureLoader."""
+        return self.pipeline.workload()
+
+    def identity(self) -> str | None:
+        """See PictureLoader."""
+        return None if self.reasons else self.pipeline.model_used
 
     def close(self) -> None:
         """See PictureLoader."""

@@ -17,13 +17,14 @@ from writing_service.diffusion.assembly import COMPILED_SIZE, Drawing, Networks,
 from writing_service.diffusion.cache import LoadedModel, ModelCache
 from writing_service.diffusion.capacity import Machine
 from writing_service.diffusion.detectors import LearnedDetector
-from writing_service.diffusion.doors import NOTHING_DRAWN
+from writing_service.diffusion.doors import NOTHING_DRAWN, Workload
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.hub import HuggingFaceHub, ModelHub, create_cache_folders
-from writing_service.diffusion.locating import obstacles
+from writing_service.diffusion.locating import at_hand, obstacles
 from writing_service.diffusion.parts import base_parts, controlnet_parts, parts_of
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.diffusion.schedulers import check_scheduler
+from writing_service.digests import digest_of
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind, Size
 
@@ -81,6 +82,7 @@ class ModelLoader:
         )
         self._checked: tuple[float, list[str]] | None = None
         self._failure: tuple[float, str] | None = None
+        self._identity: str | None = None
         if cache.torch:
             torch.hub.set_dir(cache.torch)
         # Progress is told by the log, one line a part.
@@ -108,6 +110,19 @@ class ModelLoader:
             **(pipeline.status() if pipeline else NOTHING_DRAWN),
         }
 
+    def workload(self) -> Workload:
+        """See PictureLoader."""
+        pipeline = self.models.peek(_key(self._settings))
+        return pipeline.workload() if pipeline else Workload()
+
+    def identity(self) -> str | None:
+        """See PictureLoader. Settled once: files that change later are not those that are loaded."""
+        if self._identity is None:
+            places = [at_hand(part, self._hub) for part in parts_of(self._settings)]
+            found = [place for place in places if place]
+            self._identity = digest_of(*found) if len(found) == len(places) else None
+        return self._identity
+
     async def load(self) -> MultiControlNetPipeline:
         """The service's own pipeline; see `load_pipeline`."""
         return await self.load_pipeline(self._settings)
@@ -121,9 +136,9 @@ class ModelLoader:
         return await self.models.get_or_load_model(_key(settings), lambda: self._load(settings))
 
     def check(self) -> list[str]:
-        """Why `load` cannot work; empty when it is expected to. Reads a few file heads at most."""
-        if self.loaded:
-            return []
+        """Why nothing can be drawn; empty when it is expected to work. Reads a few file heads at most."""
+        if pipeline := self.models.peek(_key(self._settings)):
+            return pipeline.check()
         now = self._clock()
         if self._checked is None or now - self._checked[0] >= CHECKED_FOR_SECONDS:
             self._checked = (now, obstacles(parts_of(self._settings), self._hub))

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from writing_service.diffusion.denoising import Denoiser
-from writing_service.diffusion.doors import GenerationParams, OnProgress, Progress
+from writing_service.diffusion.doors import GenerationParams, OnProgress, Progress, Workload
 from writing_service.diffusion.engine import DenoisingEngine
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
@@ -96,6 +96,14 @@ class MultiControlNetPipeline:
     def status(self) -> dict[str, Any]:
         """`queue_depth` (jobs that have not begun) and `batches` {steps, mean_pictures, largest, by_size}."""
         return self._engine.status()
+
+    def workload(self) -> Workload:
+        """See PicturePipeline."""
+        return self._engine.workload()
+
+    def check(self) -> list[str]:
+        """Why nothing can be drawn; empty when all is well."""
+        return self._engine.check()
 
     def close(self) -> None:
         """Take no more jobs; running ones end at their next step."""

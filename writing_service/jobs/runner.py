@@ -13,7 +13,13 @@ from dataclasses import replace
 
 from writing_service.config import JobSettings
 from writing_service.diffusion.doors import OnProgress
-from writing_service.errors import DeadlinePassed, GenerationFailed, QueueFull, StoreUnavailable
+from writing_service.errors import (
+    DeadlinePassed,
+    GenerationFailed,
+    QueueFull,
+    ShuttingDown,
+    StoreUnavailable,
+)
 from writing_service.jobs.job import Failure, Job, JobProgress, KeptAnswer, Outcome
 from writing_service.jobs.live import LiveJob, Watchers
 from writing_service.jobs.store import JobStore
@@ -160,6 +166,9 @@ class JobRunner:
             except QueueFull as error:
                 logger.info("A job waits: %s", error, extra={"job": job.id})
                 await asyncio.sleep(min(error.retry_after, LONGEST_WAIT_SECONDS))
+            except ShuttingDown:
+                # Until the runner ends and hands it back: the next start draws it.
+                await asyncio.Event().wait()
 
     async def _keep(self, job: Job, outcome: Outcome, progress: JobProgress) -> None:
         """However long the database is gone: the pictures are drawn."""

@@ -78,13 +78,15 @@ class CheckedPicture:
 class CheckedImages:
     """What the gate gives: `drawn` has the best picture of each seed, and the times of all attempts together.
 
-    `limits` are those that it was held to.
+    `limits` are those that it was held to; `cut_short` where a further attempt was wanted and could not be made: with
+    more time the picture may be another.
     """
 
     drawn: DrawnImages
     pictures: tuple[CheckedPicture, ...]
     limits: LegibilitySettings
     warnings: tuple[str, ...]
+    cut_short: bool = False
 
     @property
     def weights(self) -> Mapping[ConditioningKind, float]:
@@ -100,6 +102,7 @@ class CheckedImages:
             "max_attempts": self.limits.max_attempts,
             "weight_factor": self.limits.weight_factor,
             "passed": score >= self.limits.min_score,
+            "cut_short": self.cut_short,
             "pictures": [one.as_dict() for one in self.pictures],
         }
 
@@ -136,17 +139,20 @@ class LegibilityGate:
         tried = await _judged(scorer, drawn, job, dict.fromkeys(job.seeds, ()), clock)
         min_score = self._settings.min_score if job.conditioning_scales else 0.0
         limits = self._settings.model_copy(update={"min_score": min_score})
+        cut_short = False
         while again := self._next_job(job, tried, min_score):
             job = again
             logger.info("Hard to read, drawn again", extra={"word": word.text, "seeds": job.seeds})
             redrawn = await _in_time(draw, job, deadline)
             if redrawn is None:
+                cut_short = True
                 break
             tried = await _judged(scorer, redrawn, job, tried, clock)
         with clock.timed(STAGE):
             pictures = await self._read(tried, word)
         drawn = DrawnImages(tuple(one.best.image for one in pictures), clock.times_ms, drawn_size)
-        return CheckedImages(drawn, pictures, limits, (*self._warnings(pictures, min_score, word),))
+        warnings = (*self._warnings(pictures, min_score, word),)
+        return CheckedImages(drawn, pictures, limits, warnings, cut_short)
 
     def _next_job(
         self, job: GenerationJob, tried: "Tried", min_score: float

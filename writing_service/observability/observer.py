@@ -10,12 +10,16 @@ from typing import Any, Protocol
 
 
 class CacheOutcome(StrEnum):
-    """How an answer was found."""
+    """How an answer came about; the header X-Cache tells it, too."""
 
     HIT = "hit"
+    """It was drawn before."""
     MISS = "miss"
+    """Drawn now, and kept."""
     COALESCED = "coalesced"
     """Drawn once, with another request for the same that was under way."""
+    OFF = "off"
+    """Drawn without asking the cache, which is switched off, or is not for requests that name no seed."""
 
 
 class Observer(Protocol):
@@ -34,7 +38,7 @@ class Observer(Protocol):
         ...
 
     def cached(self, outcome: CacheOutcome) -> None:
-        """The result cache was asked."""
+        """A request was answered."""
         ...
 
 
