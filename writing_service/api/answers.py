@@ -141,10 +141,9 @@ class AnswerDesk:
         deadline: float | None,
         on_progress: OnProgress,
     ) -> AIGenerationResult:
-        told = Telling(on_progress)
         with self._admission.place():
             return await self._generator.generate(
-                request.to_request(), told, deadline, preview_every
+                request.to_request(), on_progress, deadline, preview_every
             )
 
     async def _encoded(self, request: WritingImageRequest, result: AIGenerationResult) -> Answer:
@@ -178,7 +177,11 @@ class AnswerDesk:
 
 def _coalesced(answer: Answer) -> Answer:
     """What is found for several at once is a hit for each of them."""
-    return answer if answer.cache is CacheOutcome.HIT else replace(answer, cache=CacheOutcome.COALESCED)
+    return (
+        answer
+        if answer.cache is CacheOutcome.HIT
+        else replace(answer, cache=CacheOutcome.COALESCED)
+    )
 
 
 def _with_encoding(metadata: Mapping[str, Any], encode_ms: float) -> dict[str, Any]:

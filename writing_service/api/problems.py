@@ -157,10 +157,6 @@ def _answer_to(error: Exception) -> JSONResponse:
     )
 
 
-async def _on_crash(_: Request, error: Exception) -> JSONResponse:
-    return _answer_to(error)
-
-
 def _failed(error: Exception, sentence: str) -> JSONResponse:
     """No internals go out: the id leads to them in the log."""
     error_id = uuid.uuid4().hex[:12]

@@ -65,7 +65,10 @@ class ServiceMetrics:
             registry=own,
         )
         self._cache = Counter(
-            "writing_service_cache_requests", "Answers by where they came from", ("outcome",), registry=own
+            "writing_service_cache_requests",
+            "Answers by where they came from",
+            ("outcome",),
+            registry=own,
         )
         self._refusals = Counter(
             "writing_service_refusals", "Requests turned away", ("reason",), registry=own
