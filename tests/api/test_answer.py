@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from writing_service.api.answer import Answer, CacheUse, pack, unpack
+from writing_service.api.answer import Answer, pack, unpack
+from writing_service.observability.observer import CacheOutcome
 from writing_service.types import ImageFormat
 
 ANSWER = Answer(
@@ -20,7 +21,7 @@ ANSWER = Answer(
     {"subject": "cat", "sense": None},
     {"seed_used": 7, "cache": None, "legibility": {"score": 0.9}},
     ("one", "two"),
-    CacheUse.MISS,
+    CacheOutcome.MISS,
 )
 PACKED = pack(ANSWER)
 
@@ -50,7 +51,7 @@ def test_whatever_is_packed_comes_back_and_says_when_it_was_drawn(answer: Answer
     found = unpack(pack(answer))
     assert found.metadata["cache"]["drawn_at"].endswith("+00:00")
     metadata = {**answer.metadata, "cache": found.metadata["cache"]}
-    assert found == replace(answer, metadata=metadata, cache=CacheUse.HIT)
+    assert found == replace(answer, metadata=metadata, cache=CacheOutcome.HIT)
 
 
 @given(st.integers(0, len(PACKED) - 1), st.integers(1, 255))
@@ -85,5 +86,5 @@ def test_compressed_files_are_refused_whatever_they_would_become():
 
 
 def test_copies_share_their_json():
-    copy = replace(ANSWER, cache=CacheUse.COALESCED)
+    copy = replace(ANSWER, cache=CacheOutcome.COALESCED)
     assert copy.as_json() is ANSWER.as_json()

@@ -141,10 +141,9 @@ class AnswerDesk:
         deadline: float | None,
         on_progress: OnProgress,
     ) -> AIGenerationResult:
-        told = Telling(on_progress)
         with self._admission.place():
             return await self._generator.generate(
-                request.to_request(), told, deadline, preview_every
+                request.to_request(), on_progress, deadline, preview_every
             )
 
     async def _encoded(self, request: WritingImageRequest, result: AIGenerationResult) -> Answer:
