@@ -151,10 +151,6 @@ def _answer_to(error: Exception) -> JSONResponse:
     )
 
 
-async def _on_crash(_: Request, error: Exception) -> JSONResponse:
-    return _answer_to(error)
-
-
 def _failed(error: Exception, sentence: str) -> JSONResponse:
     """No internals go out: the id leads to them in the log."""
     error_id = uuid.uuid4().hex[:12]
@@ -170,9 +166,6 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _field(error: Mapping[str, Any]) -> ProblemField:
     path = [str(part) for part in error["loc"] if part not in ("body", "[key]")]
-    if error["type"] == "json_invalid":
-        reason = error.get("ctx", {}).get("error", "it cannot be read")
-        return ProblemField(field="body", message=f"The body is no valid JSON: {reason}.")
     if not path:
         message = "Send a JSON object with at least a 'word' (Content-Type: application/json)."
         return ProblemField(field="body", message=message)
@@ -196,9 +189,6 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         sentence = f"There is nothing at {request.url.path}; the routes are listed at /api/docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
         sentence = f"{request.method} is not for {request.url.path}; /api/docs tells what is."
-    elif error.status_code == http.HTTPStatus.BAD_REQUEST:
-        # The framework's answer to a body that is not even text.
-        return problem(422, "The body cannot be read; send JSON as UTF-8 text.")
     else:
         sentence = str(error.detail)
     return problem(error.status_code, sentence, headers=error.headers)
