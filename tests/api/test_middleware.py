@@ -168,8 +168,9 @@ def test_every_answer_tells_browsers_to_be_careful(guarded: httpx.Client, broken
 
 def test_pages_may_load_from_here_alone(guarded: httpx.Client):
     studio = guarded.get("/studio/").headers["content-security-policy"]
-    assert "default-src 'self'" in studio
+    assert "script-src 'self';" in studio
     assert "unsafe" not in studio
+    assert "http" not in studio
     assert "http" not in guarded.get("/api/docs").headers["content-security-policy"]
 
 

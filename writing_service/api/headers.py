@@ -15,12 +15,6 @@ _HSTS = "max-age=31536000"
 _NOTHING = "default-src 'none'; frame-ancestors 'none'"
 """For answers that are no pages."""
 
-_PAGE = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-"""For pages with scripts and styles in files of their own; pictures may come inside of answers."""
-
 _DOCUMENTATION = (
     "default-src 'self'; img-src 'self' data: blob:; script-src 'self' 'unsafe-inline'; "
     "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -28,11 +22,11 @@ _DOCUMENTATION = (
 )
 """Swagger UI and Redoc start from a script in the page, which shows nothing that anyone has sent."""
 
-_PAGES = (("/studio", _PAGE), ("/api/docs", _DOCUMENTATION), ("/api/redoc", _DOCUMENTATION))
+_PAGES = ("/api/docs", "/api/redoc")
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds them to every answer that does not have its own."""
+    """ASGI middleware: adds them to every answer that does not have its own, as the studio's pages have."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,7 +48,7 @@ class SecurityHeaders:
 
 
 def _headers(path: str, scheme: str) -> dict[str, str]:
-    policy = next((policy for page, policy in _PAGES if _is_below(path, page)), _NOTHING)
+    policy = _DOCUMENTATION if any(_is_below(path, one) for one in _PAGES) else _NOTHING
     secure = {"Strict-Transport-Security": _HSTS} if scheme == "https" else {}
     return {**_ALWAYS, "Content-Security-Policy": policy, **secure}
 

@@ -178,9 +178,6 @@ def _field(error: Mapping[str, Any]) -> ProblemField:
     if where == "header":
         return ProblemField(field=str(rest[0]), message=_sentence(str(rest[0]), error, "Header"))
     path = [str(part) for part in error["loc"] if part not in ("body", "[key]")]
-    if error["type"] == "json_invalid":
-        reason = error.get("ctx", {}).get("error", "it cannot be read")
-        return ProblemField(field="body", message=f"The body is no valid JSON: {reason}.")
     if not path:
         message = "Send a JSON object with at least a 'word' (Content-Type: application/json)."
         return ProblemField(field="body", message=message)
@@ -204,9 +201,6 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         sentence = f"There is nothing at {request.url.path}; the routes are listed at /api/docs."
     elif error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED:
         sentence = f"{request.method} is not for {request.url.path}; /api/docs tells what is."
-    elif error.status_code == http.HTTPStatus.BAD_REQUEST:
-        # The framework's answer to a body that is not even text.
-        return problem(422, "The body cannot be read; send JSON as UTF-8 text.")
     else:
         sentence = str(error.detail)
     return problem(error.status_code, sentence, headers=error.headers)
