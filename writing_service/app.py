@@ -41,7 +41,7 @@ from writing_service.observability.traces import Tracing, tracing_for
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions
-from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.fonts import font_library
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.rendering.languages import misleading_name
 from writing_service.scene.composition import SceneComposer
@@ -174,7 +174,6 @@ def assemble_generator(
     """
     if detectors is None:
         detectors = _detectors(settings, gpu)
-    fonts = FontLibrary(Path(settings.fonts.folder) if settings.fonts.folder else None)
     styles = StyleDefinitions(settings.styles)
     fan_out = build_fan_out(settings.conditioning.options, detectors)
     fan_out.check_configured(settings.conditioning.methods)
@@ -183,7 +182,7 @@ def assemble_generator(
         settings,
         loader,
         gpu,
-        SceneComposer(WordRenderer(fonts)),
+        SceneComposer(WordRenderer(font_library(settings.fonts))),
         PictogramLibrary(),
         fan_out,
         styles,

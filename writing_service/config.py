@@ -566,6 +566,11 @@ def config_folder() -> Path:
     return packaged if packaged.is_dir() else here.parent / "conf" / "config"
 
 
+def known_keys() -> list[str]:
+    """Every key that an override may set, parents before their children."""
+    return ["pipeline", *_all_keys(Settings)]
+
+
 def _compose(folder: Path, overrides: Sequence[str]) -> Any:
     """Plain data. The libraries' errors become ours here, once."""
     try:

@@ -32,7 +32,7 @@ from writing_service.diffusion.locating import Located, at_hand, obstacles
 from writing_service.diffusion.parts import Part, parts_of
 from writing_service.errors import ConfigurationError, ModelsUnavailable
 from writing_service.legibility.reading import READERS
-from writing_service.rendering.fonts import FontLibrary
+from writing_service.rendering.fonts import font_library
 from writing_service.rendering.glyphs import WordRenderer
 from writing_service.scene.pictograms import PictogramLibrary
 from writing_service.types import Box, Size
@@ -284,8 +284,7 @@ def _detector(source: DetectorSource) -> Finding:
 
 
 def _fonts(settings: FontSettings) -> str:
-    folder = Path(settings.folder) if settings.folder else None
-    renderer = WordRenderer(FontLibrary(folder))
+    renderer = WordRenderer(font_library(settings))
     for word in _SAMPLE_WORDS:
         renderer.render(word, "auto", Size(64, 64), Box(8, 8, 48, 48))
     return f"draw {' '.join(_SAMPLE_WORDS)}"

@@ -3,19 +3,17 @@
 import asyncio
 import base64
 import io
-import json
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from writing_service import __version__
+from writing_service.parameters import parameters_of
 from writing_service.types import AIGenerationResult, ImageFormat
 
 PARAMETERS = "parameters"
@@ -23,8 +21,6 @@ PARAMETERS = "parameters"
 
 Encode = Callable[[], bytes]
 """Gives a file's bytes, when called."""
-
-_PLAIN = set(',\n:"')
 
 # Run lengths alone, after a filter that suits the picture, take a sixth of the time of Pillow's defaults for about
 # as many bytes (`make bench-encoding`). Paint follows its neighbours to the left and above; flat areas and lines
@@ -123,71 +119,6 @@ def to_base64(data: bytes) -> str:
 def media_type(image_format: ImageFormat) -> str:
     """For HTTP."""
     return f"image/{image_format.value}"
-
-
-def parameters_of(result: AIGenerationResult, index: int = 0) -> str:
-    """Everything that the picture was made from, in the form of AUTOMATIC1111's web UI.
-
-    The prompt; the negative prompt; one line of `Key: value` pairs, in which a value that holds a
-    comma, a colon or a quote is a JSON string.
-    """
-    pairs = ", ".join(f"{key}: {_quoted(value)}" for key, value in _pairs(result, index))
-    lines = [result.prompt.main_prompt]
-    if result.prompt.negative_prompt:
-        lines.append(f"Negative prompt: {result.prompt.negative_prompt}")
-    return "\n".join([*lines, pairs])
-
-
-def _pairs(result: AIGenerationResult, index: int) -> Iterator[tuple[str, Any]]:
-    request, told = result.request, result.metadata
-    legibility = told["legibility"]["pictures"][index]
-    yield "Steps", told["num_inference_steps"]
-    yield "CFG scale", told["guidance_scale"]
-    yield from _savers(told)
-    yield "Seed", result.images[index].seed
-    yield "Size", f"{told['width']}x{told['height']}"
-    yield "Model", told["model_used"]
-    yield "Word", request.word
-    yield from ((key, value) for key, value in _wishes(result) if value)
-    yield "Style", told["style"]
-    # The first picture's seed has chosen layout and methods for all pictures of the request.
-    if index:
-        yield "Scene seed", told["seed_used"]
-    yield "Pictogram", (told["pictogram_used"] or {"name": "off"})["name"]
-    for kind, methods in told["conditioning_methods_used"].items():
-        weight, window = legibility["weights"][kind], told["conditioning_windows_used"].get(kind)
-        when = f" from {window[0]:g} to {window[1]:g}" if window else ""
-        yield f"ControlNet {kind}", f"{methods[0]} {weight:g}{when}"
-    yield "Legibility", legibility["score"]
-    if len(legibility["attempts"]) > 1:
-        yield "Legibility attempts", "; ".join(map(_attempt, legibility["attempts"]))
-    yield "Version", f"writing-service {__version__}"
-
-
-def _savers(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What the steps left out, and the preset that said so; nothing for exact pictures."""
-    if told["preset_used"]:
-        yield "Preset", told["preset_used"]
-    if told["guidance_until"] < 1:
-        yield "Guidance until", f"{told['guidance_until']:g}"
-    if told["cache_interval"] > 1:
-        yield "Cache interval", told["cache_interval"]
-
-
-def _attempt(told: Mapping[str, Any]) -> str:
-    weights = " ".join(f"{kind} {weight:g}" for kind, weight in told["weights"].items())
-    return f"{told['score']} at {weights}"
-
-
-def _wishes(result: AIGenerationResult) -> Iterator[tuple[str, str]]:
-    yield "Translation", result.request.translation
-    yield "Hint", result.request.hint_writing
-    yield "Language", result.request.language
-
-
-def _quoted(value: Any) -> str:
-    text = str(value)
-    return json.dumps(text, ensure_ascii=False) if set(text) & _PLAIN else text
 
 
 def _png(image: Image.Image, options: Sequence[int]) -> bytes:

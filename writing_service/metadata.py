@@ -42,6 +42,7 @@ def generation_metadata(
         "stage_times_ms": clock.times_ms,
         "seed_used": settled.seed,
         "model_used": pipeline.model_used,
+        "scheduler_used": pipeline.scheduler_used,
         "controlnet_models_used": {
             kind.value: pipeline.controlnet_models_used[kind] for kind in control_images
         },

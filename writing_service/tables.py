@@ -1,9 +1,9 @@
-"""What the command line shows as tables: how warming up went, and where a picture's time goes.
+"""What the command line shows as tables: what there is to choose from, how warming up went, where time goes.
 
 On a terminal with lines and colours; in a file or pipe as plain text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,39 @@ from rich.markup import escape
 from rich.table import Table
 
 _BAR = 24
+
+
+def styles_table(styles: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each of the settings' styles, under the `steps` and the `guidance` that it gets."""
+    table = Table("style", "steps", "guidance", "face")
+    weights = [one["controlnet_weights"] for one in styles.values()]
+    kinds = list(dict.fromkeys(kind for one in weights for kind in one))
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for (name, one), of_style in zip(styles.items(), weights, strict=True):
+        numbers = [f"{of_style.get(kind, 0):g}" for kind in kinds]
+        table.add_row(
+            escape(name), str(one["steps"]), f"{one['guidance']:g}", one["face"], *numbers
+        )
+    return table
+
+
+def methods_table(methods: Iterable[Mapping[str, Any]]) -> Table:
+    """A row for each, with the fields of MethodAbout."""
+    table = Table("kind", "method", "options", "what it draws, or what it needs")
+    for one in methods:
+        options = ", ".join(f"{name}={value:g}" for name, value in one["options"].items())
+        told = f"[yellow]{escape(one['missing'])}[/]" if one["missing"] else escape(one["about"])
+        table.add_row(one["kind"], one["name"], options, told)
+    return table
+
+
+def fonts_table(pieces: Iterable[Mapping[str, Any]]) -> Table:
+    """A row for each character of a word."""
+    table = Table("character", "code points", "script", "font")
+    for one in pieces:
+        table.add_row(escape(one["text"]), " ".join(one["code_points"]), one["script"], one["font"])
+    return table
 
 
 def warmup_table(results: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -11,11 +11,11 @@ from tests.fakes import fake_generator
 from tests.legibility.conftest import WordOf, in_colours
 from writing_service.config import LegibilitySettings, load_settings
 from writing_service.diffusion.fake import FakePipeline
-from writing_service.encoding import parameters_of
 from writing_service.errors import ConfigurationError, GenerationFailed
 from writing_service.legibility.gate import CheckedImages, LegibilityGate
 from writing_service.legibility.rapid import RapidOCR
 from writing_service.legibility.tesseract import Tesseract
+from writing_service.parameters import parameters_of
 from writing_service.types import (
     ConditioningKind,
     DrawnImages,

@@ -1,5 +1,6 @@
 """What goes over the wire: the request, the answer, the problem. Names are fixed; clients rely on them."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -8,6 +9,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
 )
 
 from writing_service.config import Guidance, Side, Steps, Weight, WindowFractions
@@ -134,6 +136,21 @@ class WritingImageRequest(BaseModel):
     def unknown_fields(self) -> tuple[str, ...]:
         """Names of fields that the service does not know."""
         return tuple(self.model_extra or {})
+
+
+def checked_request(fields: Mapping[str, object]) -> WritingRequest:
+    """A request from elsewhere than HTTP, within the same bounds. Raises InvalidRequest, in one sentence."""
+    try:
+        return WritingImageRequest.model_validate(fields).to_request()
+    except ValidationError as error:
+        raise InvalidRequest(_complaint(error)) from None
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name, what = first["loc"][0], first["msg"].removeprefix("Value error, ").rstrip(".")
+    what = what.removeprefix("Input ").removeprefix("String ")
+    return f"{what}." if name == "word" else f"'{name}' {what[:1].lower()}{what[1:]}."
 
 
 class WritingImageResponse(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from writing_service.conditioning.base import ConditioningGenerator, Options
 from writing_service.conditioning.canny import CannyConditioning
 from writing_service.conditioning.depth import DepthConditioning
-from writing_service.conditioning.registry import LearnedMethod
+from writing_service.conditioning.registry import LearnedMethod, MethodAbout
 from writing_service.conditioning.scribble import ScribbleConditioning
 from writing_service.conditioning.segmentation import SegmentationConditioning
 from writing_service.errors import (
@@ -33,6 +33,10 @@ class ConditioningFanOut:
     def methods(self) -> dict[ConditioningKind, tuple[str, ...]]:
         """Public names by kind of the methods that can be used here."""
         return {kind: generator.available_methods for kind, generator in self._generators.items()}
+
+    def catalogue(self) -> list[MethodAbout]:
+        """All methods, for people."""
+        return [one for each in self._generators.values() for one in each.registry.catalogue()]
 
     def missing_methods(self) -> dict[str, str]:
         """Methods that cannot be used here, by name, and what each needs."""

@@ -70,6 +70,20 @@ class _Entry:
         return quick and by_style and (self.scripts is None or script in self.scripts)
 
 
+@dataclass(frozen=True)
+class MethodAbout:
+    """A method for people: what it does in one sentence, its options and what they are when nobody says.
+
+    `missing` is what it needs where it cannot be used here, as the end of a sentence.
+    """
+
+    kind: ConditioningKind
+    name: str
+    about: str
+    options: Numbers
+    missing: str | None = None
+
+
 class MethodRegistry:
     """The methods of a kind by their public names."""
 
@@ -132,6 +146,10 @@ class MethodRegistry:
         needs = {name: self._missing(name) for name in self._entries}
         return {name: need for name, need in needs.items() if need}
 
+    def catalogue(self) -> list[MethodAbout]:
+        """All methods of the kind, learned ones too."""
+        return [self._about(name, entry) for name, entry in self._entries.items()]
+
     def settle(self, name: str, numbers: Numbers) -> Numbers:
         """`numbers` in the types of the method's defaults.
 
@@ -157,6 +175,11 @@ class MethodRegistry:
     def _add(self, name: str, entry: _Entry) -> None:
         assert name not in self._entries, f"two {self.kind} methods are named '{name}'"
         self._entries[name] = entry
+
+    def _about(self, name: str, entry: _Entry) -> MethodAbout:
+        text = " ".join((inspect.getdoc(entry.method) or "").partition("\n\n")[0].split())
+        options = {} if entry.learned else self._defaults(name)
+        return MethodAbout(self.kind, name, text, options, self._missing(name))
 
     def _missing(self, name: str) -> str | None:
         learned = self._entries[name].learned

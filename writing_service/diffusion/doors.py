@@ -74,6 +74,11 @@ class PicturePipeline(Protocol):
         ...
 
     @property
+    def scheduler_used(self) -> str:
+        """The class of diffusers' that leads the steps."""
+        ...
+
+    @property
     def controlnet_models_used(self) -> Mapping[ConditioningKind, str]:
         """Which ControlNet reads which kind of control image."""
         ...

@@ -32,6 +32,7 @@ class FakePipeline:
     """Equal jobs give equal pictures; any other job gives others. `jobs` are those drawn so far."""
 
     model_used = "fake"
+    scheduler_used = "DDIMScheduler"
     max_tokens = 77
 
     def __init__(

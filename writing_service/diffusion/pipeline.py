@@ -46,6 +46,11 @@ class MultiControlNetPipeline:
         self.controlnet_models_used = MappingProxyType(dict(controlnet_models_used))
 
     @property
+    def scheduler_used(self) -> str:
+        """The class of diffusers' that leads the steps."""
+        return type(self._denoiser.base.scheduler).__name__
+
+    @property
     def max_tokens(self) -> int:
         """Tokens of a prompt that both text encoders read, at once or chunk by chunk."""
         return self._counter.limit

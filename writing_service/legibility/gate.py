@@ -76,11 +76,14 @@ class CheckedPicture:
 
 @dataclass(frozen=True, eq=False)
 class CheckedImages:
-    """What the gate gives: `drawn` has the best picture of each seed, and the times of all attempts together."""
+    """What the gate gives: `drawn` has the best picture of each seed, and the times of all attempts together.
+
+    `limits` are those that it was held to.
+    """
 
     drawn: DrawnImages
     pictures: tuple[CheckedPicture, ...]
-    min_score: float
+    limits: LegibilitySettings
     warnings: tuple[str, ...]
 
     @property
@@ -93,8 +96,10 @@ class CheckedImages:
         score = min(one.best.score.value for one in self.pictures)
         return {
             "score": round(score, 3),
-            "min_score": self.min_score,
-            "passed": score >= self.min_score,
+            "min_score": self.limits.min_score,
+            "max_attempts": self.limits.max_attempts,
+            "weight_factor": self.limits.weight_factor,
+            "passed": score >= self.limits.min_score,
             "pictures": [one.as_dict() for one in self.pictures],
         }
 
@@ -130,6 +135,7 @@ class LegibilityGate:
         drawn_size, clock = drawn.drawn_size, StageClock(on_stage)
         tried = await _judged(scorer, drawn, job, dict.fromkeys(job.seeds, ()), clock)
         min_score = self._settings.min_score if job.conditioning_scales else 0.0
+        limits = self._settings.model_copy(update={"min_score": min_score})
         while again := self._next_job(job, tried, min_score):
             job = again
             logger.info("Hard to read, drawn again", extra={"word": word.text, "seeds": job.seeds})
@@ -140,9 +146,7 @@ class LegibilityGate:
         with clock.timed(STAGE):
             pictures = await self._read(tried, word)
         drawn = DrawnImages(tuple(one.best.image for one in pictures), clock.times_ms, drawn_size)
-        return CheckedImages(
-            drawn, pictures, min_score, (*self._warnings(pictures, min_score, word),)
-        )
+        return CheckedImages(drawn, pictures, limits, (*self._warnings(pictures, min_score, word),))
 
     def _next_job(
         self, job: GenerationJob, tried: "Tried", min_score: float

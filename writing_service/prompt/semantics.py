@@ -23,8 +23,8 @@ _JOINERS = "\u200c\u200d"
 """They decide how letters and emoji join, and are seen."""
 _WEIGHTS = re.compile(r"[(){}\[\]<>\\|]|:+\s*[\d.]+|::+|\+\+|--")
 """What prompt tools read as weights: brackets, numbers behind a colon, doubled signs."""
-_KEYWORDS = re.compile(r"\b(AND|BREAK|ADDCOMM|ADDBASE|ADDROW|ADDCOL)\b")
-"""What they read as a break between prompts, if it is in capitals."""
+_KEYWORDS = re.compile(r"\b(AND|BREAK|ADDCOMM|ADDBASE|ADDROW|ADDCOL)\b|Negative prompt")
+"""What they read as a break between prompts, if it has these capitals."""
 
 _HYPERNYMS, _SYNONYMS = 5, 5
 """So many are told of a sense."""

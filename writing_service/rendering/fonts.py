@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from writing_service.config import FontSettings
 from writing_service.errors import ConfigurationError, UndrawableText
 from writing_service.rendering.scripts import EAST_ASIAN, is_emoji, resolved_scripts, script_of
 from writing_service.rendering.system_fonts import Fontconfig, SystemFonts
@@ -132,6 +133,11 @@ class FontLibrary:
                 found[script] = face
         east = EAST_ASIAN & parts.keys()
         return found if east <= found.keys() else {s: f for s, f in found.items() if s not in east}
+
+
+def font_library(settings: FontSettings) -> FontLibrary:
+    """As the settings say. Raises ConfigurationError."""
+    return FontLibrary(Path(settings.folder) if settings.folder else None)
 
 
 @lru_cache(maxsize=1)

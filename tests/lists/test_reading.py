@@ -1,19 +1,13 @@
-"""Lists of words: what is read, what is refused, what is saved."""
+"""Lists of words: what is read, and what is refused."""
 
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
 
-from tests.fakes import fake_generator
-from writing_service.errors import InvalidRequest, UnknownPictogram
-from writing_service.types import ImageFormat, WritingRequest
-from writing_service.word_list import ListedWord, draw_word_list, file_name, read_word_list
-
-PNG = ImageFormat.PNG
+from writing_service.errors import InvalidRequest
+from writing_service.lists.reading import read_word_list
+from writing_service.types import WritingRequest
 
 
 @pytest.fixture
@@ -95,48 +89,26 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path):
         read_word_list(tmp_path / "none.csv", {})
 
 
-@given(word=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
-def test_any_word_makes_a_safe_file_name(word: str):
-    name = file_name(ListedWord(7, 8, WritingRequest(word)), PNG, total=20)
-    assert re.fullmatch(r'007-[^/\\:*?"<>|\s\x00-\x1f]+\.png', name)
-    assert len(name.encode()) < 255
+def test_columns_may_be_named_from_outside(csv):
+    words = read_word_list(csv("学习,xué,study\n猫,māo,cat\n"), {}, ["word", "-", "Translation"])
+    told = [(one.number, one.line, one.request) for one in words]
+    assert told == [(1, 1, WritingRequest("学习", "study")), (2, 2, WritingRequest("猫", "cat"))]
 
 
-def test_names_count_as_far_as_the_list_goes():
-    word = ListedWord(1, 2, WritingRequest("ice cream/../x"))
-    assert file_name(word, ImageFormat.WEBP, total=1000) == "0001-ice-cream-x.webp"
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (["word", "colour"], "There is no column 'colour'; there are: word, "),
+        (["-", "translation"], "is the word; name them: --columns"),
+        (["word", "word"], "The column 'word' of"),
+    ],
+)
+def test_wrong_names_from_outside_are_one_sentence(csv, columns: list[str], sentence: str):
+    with pytest.raises(InvalidRequest, match=re.escape(sentence)):
+        read_word_list(csv("猫,cat\n"), {}, columns)
 
 
-async def drawn(words: list[ListedWord], folder: Path, image_format: ImageFormat = PNG):
-    generator, _ = fake_generator()
-    finished = draw_word_list(generator.generate, words, folder, image_format)
-    return {word.number: outcome async for word, outcome in finished}
-
-
-async def test_pictures_are_saved_by_number_and_a_row_that_fails_leaves_the_others_alone(
-    csv, tmp_path: Path
-):
-    words = read_word_list(
-        csv("word,pictogram\n学习,\n猫,no such thing\n日,off\n"), {"width": 128, "height": 128}
-    )
-    folder = tmp_path / "deep" / "folder"
-    outcomes = await drawn(words, folder, ImageFormat.JPEG)
-    assert isinstance(outcomes.pop(2), UnknownPictogram)
-    assert outcomes == {1: folder / "001-学习.jpeg", 3: folder / "003-日.jpeg"}
-    for path in folder.iterdir():
-        with Image.open(path) as picture:
-            assert (picture.format, picture.size) == ("JPEG", (128, 128))
-
-
-async def test_a_file_that_cannot_be_written_fails_its_row_alone(csv, tmp_path: Path):
-    words = read_word_list(csv("word\n猫\n日\n"), {"width": 128, "height": 128})
-    (tmp_path / "001-猫.png").mkdir()
-    outcomes = await drawn(words, tmp_path)
-    assert "cannot be written: Is a directory." in str(outcomes[1])
-    assert outcomes[2] == tmp_path / "002-日.png"
-
-
-async def test_a_folder_that_cannot_be_made_is_told_before_anything_is_drawn(csv):
-    path = csv("word\n猫\n")
-    with pytest.raises(InvalidRequest, match="cannot be made: File exists"):
-        await drawn(read_word_list(path, {}), path)
+def test_a_file_of_tabs_is_read_by_its_ending(tmp_path: Path):
+    path = tmp_path / "words.tsv"
+    path.write_text("word\ttranslation\n猫\tcat, kitty\n", encoding="utf-8")
+    assert read_word_list(path, {})[0].request == WritingRequest("猫", "cat, kitty")
