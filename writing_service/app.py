@@ -19,6 +19,7 @@ from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.keys import keys_of
 from writing_service.api.metrics import metrics_routes
 from writing_service.api.middleware import add_middleware
+from writing_service.api.openai import openai_routes
 from writing_service.api.problems import add_problem_handlers
 from writing_service.api.writing import writing_routes
 from writing_service.conditioning.fan_out import build_fan_out
@@ -89,6 +90,7 @@ def create_app(
     add_problem_handlers(app)
     app.include_router(writing_routes(generator, desk, admission, started))
     app.include_router(job_routes(jobs))
+    app.include_router(openai_routes(generator, desk, admission))
     app.include_router(health_routes(generator, gpu, warmer, admission, started))
     app.include_router(metrics_routes(metrics))
     if settings.api.studio:

@@ -8,6 +8,7 @@
     │   ├── MethodUnavailable     its packages or weights are missing here
     │   ├── UnknownPictogram      no concept of that name
     │   └── BlockedWord           the operator does not want it drawn
+    ├── UnknownModel              no model of that name is served (404)
     ├── ServiceUnavailable        try again later (503)
     │   ├── ModelsUnavailable     the models are missing, corrupt or of the wrong kind
     │   │   └── ModelNotFound     the hub has no such model, revision or file
@@ -95,6 +96,13 @@ class BlockedWord(InvalidRequest):
             f"Field '{field}' holds '{word}', which this service does not draw; use other words."
         )
         super().__init__(message, [FieldError(field, message)])
+
+
+class UnknownModel(WritingServiceError):
+    """No model of that name is served here; `known` are those that are."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no model '{name}' here; there are: {', '.join(known)}.")
 
 
 class ServiceUnavailable(WritingServiceError):

@@ -10,6 +10,7 @@ from writing_service.api.bodies import BodyReader
 from writing_service.api.headers import SecurityHeaders
 from writing_service.api.key_check import KeyCheck
 from writing_service.api.keys import ApiKeys
+from writing_service.api.openai_errors import OpenAIErrors
 from writing_service.api.problems import Crashes
 from writing_service.api.rate_limits import RateLimit
 from writing_service.api.request_ids import RequestIds
@@ -35,6 +36,7 @@ def add_middleware(
         Middleware(Accounting, metrics=metrics, tracing=tracing),
         Middleware(SecurityHeaders),
         *_cors(settings),
+        Middleware(OpenAIErrors),
         Middleware(Crashes),
         Middleware(KeyCheck, keys=keys, open_paths=settings.open_paths),
         Middleware(RateLimit, settings=settings.rate_limits, open_paths=settings.open_paths),

@@ -22,6 +22,7 @@ from writing_service.errors import (
     ModelsUnavailable,
     QueueFull,
     ServiceUnavailable,
+    UnknownModel,
     WritingServiceError,
 )
 
@@ -142,6 +143,8 @@ def _answer_to(error: Exception) -> JSONResponse:
         return problem(503, str(error), headers={"Retry-After": seconds})
     if isinstance(error, DeadlinePassed):
         return problem(504, str(error))
+    if isinstance(error, UnknownModel):
+        return problem(404, str(error), [ProblemField(field="model", message=str(error))])
     if isinstance(error, JobNotFound):
         return problem(404, str(error))
     if isinstance(error, WritingServiceError):

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from writing_service.config import Guidance, Side, Steps, Weight, WindowFractions
-from writing_service.errors import InvalidRequest
+from writing_service.errors import FieldError, InvalidRequest
 from writing_service.rendering.words import checked_word
 from writing_service.types import ConditioningKind, ImageFormat, TextDirection, WritingRequest
 
@@ -143,14 +143,16 @@ def checked_request(fields: Mapping[str, object]) -> WritingRequest:
     try:
         return WritingImageRequest.model_validate(fields).to_request()
     except ValidationError as error:
-        raise InvalidRequest(_complaint(error)) from None
+        raise InvalidRequest(*complaints(error)) from None
 
 
-def _complaint(error: ValidationError) -> str:
+def complaints(error: ValidationError) -> tuple[str, list[FieldError]]:
+    """What a request's first wrong field is, in one sentence, and which."""
     first = error.errors(include_url=False)[0]
-    name, what = first["loc"][0], first["msg"].removeprefix("Value error, ").rstrip(".")
+    name, what = str(first["loc"][0]), first["msg"].removeprefix("Value error, ").rstrip(".")
     what = what.removeprefix("Input ").removeprefix("String ")
-    return f"{what}." if name == "word" else f"'{name}' {what[:1].lower()}{what[1:]}."
+    sentence = f"{what}." if name == "word" else f"'{name}' {what[:1].lower()}{what[1:]}."
+    return sentence, [FieldError(name, sentence)]
 
 
 class WritingImageResponse(BaseModel):
