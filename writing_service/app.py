@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from writing_service import __version__
 from writing_service.api.admission import Admission
 from writing_service.api.answers import AnswerDesk
+from writing_service.api.description import DESCRIPTION, TAGS, TITLE
 from writing_service.api.documentation import documented_app
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
@@ -79,9 +80,10 @@ def create_app(
     started = time.monotonic()
     app = documented_app(
         settings.api.open_paths,
-        title="Writing Service",
+        title=TITLE,
         version=__version__,
-        description="A word in any script becomes a picture whose strokes are the word.",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
         lifespan=_lifespan(
             generator, encoding, detectors, admission, jobs, warmer if at_start else None, tracing
         ),

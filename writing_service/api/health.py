@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from writing_service import __version__
 from writing_service.api.admission import Admission
+from writing_service.api.health_schemas import DetailedHealth, Health, NotReady, Ready, WarmUp
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.writing import SERVICE
 from writing_service.diffusion.doors import GPUWatch
@@ -41,13 +42,14 @@ def health_routes(
         # Looks at files: not on the event loop.
         return busy + await asyncio.to_thread(generator.check)
 
-    @router.get("", summary="Alive; looks at nothing")
+    @router.get("", response_model=Health, summary="Alive; looks at nothing")
     async def health() -> Response:
         return JSONResponse({"status": "healthy", **about()})
 
     @router.get(
         "/ready",
-        responses={503: {"description": "Not ready; `reasons` tells why"}},
+        response_model=Ready,
+        responses={503: {"model": NotReady, "description": "Not now, and why"}},
         summary="Whether a request would be served",
     )
     async def ready() -> Response:
@@ -55,7 +57,11 @@ def health_routes(
             return JSONResponse({"status": "not_ready", "reasons": found, **about()}, 503)
         return JSONResponse({"status": "ready", **about()})
 
-    @router.get("/detailed", summary="Everything about models, counts and GPU")
+    @router.get(
+        "/detailed",
+        response_model=DetailedHealth,
+        summary="Everything about models, counts and GPU",
+    )
     async def detailed() -> Response:
         diagnostics = await asyncio.to_thread(gpu.get_diagnostics)
         found = await reasons()
@@ -75,7 +81,12 @@ def health_routes(
             }
         )
 
-    @router.post("/warmup", responses=PROBLEM_RESPONSES, summary="Draw the warm-up words")
+    @router.post(
+        "/warmup",
+        response_model=WarmUp,
+        responses=PROBLEM_RESPONSES,
+        summary="Draw the warm-up words",
+    )
     async def warmup() -> Response:
         async with admission.admitted():
             words = await warmer.warmup_models()

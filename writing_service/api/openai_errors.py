@@ -69,7 +69,7 @@ OPENAI_RESPONSES: dict[int | str, dict[str, Any]] = {
         (503, "The queue is full, or the models are missing; see Retry-After"),
         (504, "The deadline passed"),
     )
-}
+} | {"default": {"model": OpenAIErrorAnswer, "description": "Any other failure"}}
 """For the OpenAPI document."""
 
 

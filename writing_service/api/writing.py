@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from writing_service import __version__
 from writing_service.api.admission import Admission
 from writing_service.api.answers import Answer, AnswerDesk
+from writing_service.api.health_schemas import Status
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
 from writing_service.config import LARGEST_SIDE
@@ -62,7 +63,9 @@ def writing_routes(
         async with admission.admitted() as deadline:
             return await desk.answer(request, deadline)
 
-    @router.get("/status", summary="What the service is, has done and can do")
+    @router.get(
+        "/status", response_model=Status, summary="What the service is, has done and can do"
+    )
     async def status() -> Response:
         result = {
             "service": SERVICE,
