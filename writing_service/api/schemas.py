@@ -258,7 +258,7 @@ class WritingImageResponse(BaseModel):
         ],
     )
     format: ImageFormat = Field(description="of the pictures", examples=[ImageFormat.PNG])
-    error: None = Field(None, description="null; errors are problems", examples=[None])
+    error: None = Field(default=None, description="null; errors are problems", examples=[None])
     warnings: list[str] = Field(
         description="what was not as it may have been meant, in sentences", examples=[[]]
     )
@@ -278,7 +278,7 @@ class Problem(BaseModel):
     title: str = Field(description="the status in words", examples=["Unprocessable Content"])
     status: int = Field(ge=400, le=599, description="of the answer", examples=[422])
     detail: str = Field(description="as error", examples=["Field 'word' is missing."])
-    success: bool = Field(False, description="always false", examples=[False])
+    success: bool = Field(default=False, description="always false", examples=[False])
     error: str = Field(
         description="one sentence that a person can act on", examples=["Field 'word' is missing."]
     )
