@@ -27,7 +27,10 @@ Made by `python scripts/configuration_doc.py` from `writing_service/config.py` a
 Settings are YAML in `conf/config/`, composed by Hydra and checked at the start: a wrong key or value ends it with one
 sentence that names the key and, where there is one, the nearest that exists. Any key can be set on the command line:
 
-    writing-service serve api.port=8700 pipeline=sdxl ai_generation.gpu.enable_cpu_offload=true
+<!-- not run: serves until it is stopped -->
+```sh
+writing-service serve api.port=8700 pipeline=sdxl ai_generation.gpu.enable_cpu_offload=true
+```
 
 | file | what it sets |
 |---|---|
