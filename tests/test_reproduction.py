@@ -85,7 +85,7 @@ async def test_a_configured_preset_does_not_get_in(saved):
     assert compare(recorded, file).likeness is Likeness.BYTES
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=40),

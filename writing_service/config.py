@@ -420,34 +420,37 @@ class RateLimitSettings(Slice):
     """What one key, or without keys one address, may ask for: `30/minute`, `5/second;500/day`; `null`: no limit."""
 
     requests: RateLimit | None = None
-    """All that are not open to everyone."""
+    """Of all requests but those for open paths."""
     drawing: RateLimit | None = None
-    """Those that make the service draw (POST)."""
+    """Of those that make the service draw (POST)."""
 
 
 class ApiSettings(Slice):
-    """Where to listen, whom to let in, and how much to take on."""
+    """Where to listen, whom to let in, and how much to take on.
+
+    [operations.md](operations.md) tells who may reach what.
+    """
 
     host: str
-    """`0.0.0.0` answers other machines too."""
+    """`0.0.0.0` answers other machines too, and needs keys."""
     port: Annotated[int, Field(ge=1, le=65535)]
+    """For HTTP."""
     keys: dict[str, KeyHash] = {}
-    """Hashes of API keys by name, `sha256:...`, as `writing-service key NAME` prints them; plain keys come in the
-    environment, `WRITING_SERVICE_API_KEYS=name=key,name=key`."""
+    """Hashes of API keys by name (`{bot: "sha256:..."}`), as `writing-service key NAME` prints them. Plain keys come in
+    the environment: `WRITING_SERVICE_API_KEYS=name=key,name=key`."""
     serve_without_keys: bool = False
     """Listen beyond this machine without keys, where something else guards the port."""
     open_paths: tuple[str, ...] = ()
-    """Need no key and count for no limit; `/*` at the end is everything below."""
+    """Paths that need no key and count for no limit; `/*` at the end is everything below."""
     rate_limits: RateLimitSettings = RateLimitSettings()
-    """How much one caller may ask."""
     trusted_proxies: tuple[Network, ...] = ()
     """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count."""
     cors_origins: tuple[Origin, ...] = ()
-    """Other sites whose pages may ask: `https://example.org`."""
+    """Other sites whose pages may ask, such as `https://example.org`."""
     max_body_bytes: Annotated[int, Field(ge=1024)]
     """Of a request; a larger one is answered 413."""
     body_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
-    """What has not come after so long is answered 408."""
+    """For the whole of a body to come; then the answer is 408."""
     request_timeout_seconds: Annotated[float, Field(gt=0)]
     """After so long a request is given up and answered 504."""
     max_request_timeout_seconds: Annotated[float, Field(gt=0)] = 600.0
@@ -532,7 +535,7 @@ class LoggingSettings(Slice):
     level: Level
     """Of everything that no logger of its own has; in small letters too."""
     format: Literal["console", "json"] = "console"
-    """For people, or for programs; one line each."""
+    """One line each: `console` for people, `json` for programs."""
     folder: str | None
     """Of the log file; `null` logs to the console only."""
     file: str = "writing_service.log"
@@ -549,9 +552,9 @@ class TracingSettings(Slice):
     """Where traces go, by OpenTelemetry's OTLP over HTTP."""
 
     endpoint: Annotated[str, Field(pattern="^https?://")] | None = None
-    """A collector, such as `http://localhost:4318/v1/traces`; `null`: traces go nowhere, at no cost."""
+    """A collector, such as `http://localhost:4318/v1/traces`; `null`: nowhere, at no cost."""
     sample: Fraction = 1.0
-    """Fraction of requests that are traced, of those that no caller has decided about."""
+    """The fraction of requests that are traced, of those that no caller has decided about."""
     service_name: str = "writing-service"
     """By what name."""
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from writing_service.api.job_desk import PREFIX, JobDesk
@@ -21,6 +21,7 @@ IdempotencyKey = Annotated[
         max_length=255,
         pattern=r"^[\x20-\x7e]+$",
         description="the same key with the same request is the same job, however often it comes",
+        examples=["7c9e6679"],
     ),
 ]
 
@@ -31,7 +32,9 @@ def job_routes(jobs: JobDesk) -> APIRouter:
     """Everything under /api/writing/jobs."""
     router = APIRouter(prefix=PREFIX, tags=["jobs"], responses=PROBLEM_RESPONSES)
 
-    async def found(job_id: str) -> Job:
+    async def found(
+        job_id: Annotated[str, Path(description="of the job", examples=["4b1f"])],
+    ) -> Job:
         return await jobs.store.get(job_id)
 
     _add_jobs(router, jobs, Depends(found))
@@ -71,7 +74,9 @@ def _add_jobs(router: APIRouter, jobs: JobDesk, found: Any) -> None:
     )
     async def get_job(
         job: Job = found,
-        result: Annotated[bool, Query(description="false leaves the result out")] = True,
+        result: Annotated[
+            bool, Query(description="false leaves the result out", examples=[False])
+        ] = True,
     ) -> JobStatus:
         return await jobs.status(job, result)
 
@@ -100,7 +105,7 @@ def _add_views(router: APIRouter, jobs: JobDesk, found: Any) -> None:
     )
     async def get_picture(
         job: Job = found,
-        index: Annotated[int, Query(ge=0, description="of a batch, from 0")] = 0,
+        index: Annotated[int, Query(ge=0, description="of a batch, from 0", examples=[0])] = 0,
     ) -> Response:
         answer = await jobs.picture(job)
         if answer is None:

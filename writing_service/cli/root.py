@@ -12,9 +12,10 @@ from writing_service.cli.reproducing import reproduce
 from writing_service.cli.serving import key, serve
 
 _PANELS = {
-    "Draw": (serve, generate, reproduce),
+    "Serve": (serve, key),
+    "Draw": (generate, reproduce),
     "What there is to choose from": (styles, methods, fonts),
-    "This machine": (doctor, warmup, profile, key),
+    "This machine": (doctor, warmup, profile),
 }
 
 cli = typer.Typer(
