@@ -125,7 +125,7 @@ def browsing() -> Iterator[Browser]:
 @contextmanager
 def serving() -> Iterator[str]:
     """The service on a free port; gives its address."""
-    app = create_app(load_settings(["jobs.url=sqlite://"]))
+    app = create_app(load_settings(["jobs.url=sqlite://", "cache.enabled=false"]))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))

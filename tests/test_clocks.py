@@ -10,10 +10,16 @@ PACKAGE = Path(writing_service.__file__).parent
 TOLD = {
     "api/answer.py": "when an answer was drawn",
     "api/health.py": "the timestamp of an answer",
+    "api/rate_limits.py": "the library's windows, which begin and end by it",
+    "client.py": "Retry-After, where a proxy tells it as a date",
     "diffusion/gpu.py": "when a figure was taken",
+    "generator.py": "when a stage began, for traces",
+    "jobs/database.py": "the one clock that hosts and restarts share",
+    "jobs/webhook.py": "the time in a signature",
     "observability/profiler.py": "the name of a file",
+    "observability/statistics.py": "when a stage began, for traces",
 }
-"""Where the time of day is told to people, and nothing else is done with it."""
+"""Where the time of day is told to others, or shared with them, and why."""
 
 TIME_OF_DAY = {("time", "time"), ("time", "time_ns"), ("datetime", "now"), ("datetime", "utcnow")}
 

@@ -28,7 +28,9 @@ QUICK = {"width": 256, "height": 256, "num_inference_steps": 2}
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    with serving(create_app(load_settings(["ai_generation.gpu.device=cpu"]))) as client:
+    with serving(
+        create_app(load_settings(["ai_generation.gpu.device=cpu", "cache.enabled=false"]))
+    ) as client:
         yield client
 
 
@@ -165,7 +167,7 @@ def test_weight_0_of_all_is_a_picture_without_the_word(client: httpx.Client):
 
 def test_a_missing_checkpoint_is_not_ready_and_503(tmp_path: Path):
     folder = tmp_path / "gone"
-    settings = load_settings([f"ai_generation.models.base_model={folder}"])
+    settings = load_settings([f"ai_generation.models.base_model={folder}", "cache.enabled=false"])
     with serving(create_app(settings)) as client:
         ready = client.get("/health/ready")
         assert ready.status_code == 503

@@ -156,7 +156,8 @@ async def _service(
         port = probe.getsockname()[1]
     limits = httpx.Limits(max_connections=None)
     url = f"http://127.0.0.1:{port}"
-    with _running([f"api.port={port}", "logging.folder=null", *settings]) as server:
+    fixed = [f"api.port={port}", "logging.folder=null", "cache.enabled=false"]
+    with _running([*fixed, *settings]) as server:
         async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits) as client:
             await _await_ready(client, server)
             yield psutil.Process(server.pid), client

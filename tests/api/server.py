@@ -32,6 +32,8 @@ def serving(app: Any) -> Iterator[httpx.Client]:
         try:
             while not server.started and thread.is_alive():
                 time.sleep(0.01)
+            # The server's own start is nobody's to wait for.
+            loop.blocked.clear()
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
                 yield client
         finally:

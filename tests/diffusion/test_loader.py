@@ -574,6 +574,7 @@ def test_app_keeps_pipeline_and_detectors_in_one_cache(tiny: Path, tmp_path: Pat
             f"ai_generation.detectors.ai_depth_estimation={tmp_path / 'dpt'}",
             "ai_generation.generation.render_at=requested",
             "ai_generation.cache.memory_gb=1",
+            "cache.enabled=false",
         ]
     )
     only_depth = dict.fromkeys(("canny", "segmentation", "scribble"), 0)

@@ -249,7 +249,12 @@ def test_the_shelf_survives_a_reload(studio: OpenStudio, quick_server: str):
 
 def test_the_shipped_checkpoint_draws_in_the_studio(studio: OpenStudio):
     settings = load_settings(
-        ["jobs.url=sqlite://", "ai_generation.gpu.device=cpu", "logging.folder=null"]
+        [
+            "jobs.url=sqlite://",
+            "ai_generation.gpu.device=cpu",
+            "logging.folder=null",
+            "cache.enabled=false",
+        ]
     )
     with serving(create_app(settings)) as client:
         page = studio(str(client.base_url).rstrip("/"))

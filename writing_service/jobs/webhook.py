@@ -4,12 +4,14 @@ It goes only to hosts that the operator named, and never follows a redirect: a c
 service call whatever it can reach.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import json
 import logging
+import ssl
 import time
 from datetime import UTC, datetime
 
@@ -40,6 +42,7 @@ class WebhookSender:
         self._tries = settings.webhook_attempts
         given = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
         self._secret = _secret(given) if self._hosts else b""
+        self._tls: ssl.SSLContext | None = None
 
     def check(self, url: str) -> None:
         """Raises InvalidRequest for a URL that nothing may be sent to."""
@@ -73,9 +76,14 @@ class WebhookSender:
             **signed(self._secret, message, int(time.time()), body),
             "Content-Type": "application/json",
         }
+        if self._tls is None:
+            # Reading the certificates takes longer than anything may on the event loop.
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context)
         try:
             async with (
-                httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client,
+                httpx.AsyncClient(
+                    timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=self._tls
+                ) as client,
                 client.stream("POST", job.webhook_url, content=body, headers=headers) as response,
             ):
                 # What it answers is not read: only that it did.
