@@ -40,8 +40,7 @@ def writing_routes(
         gt=0,
         le=settings.max_request_timeout_seconds,
         allow_inf_nan=False,
-        description="seconds after which the answer is 504 and the work is dropped; "
-        f"{settings.request_timeout_seconds:g} when not given",
+        description="seconds after which the answer is 504 and the work is dropped",
     )
 
     @router.post(
@@ -53,7 +52,7 @@ def writing_routes(
     async def generate_writing_image(
         request: WritingImageRequest,
         http: Request,
-        seconds: Annotated[float | None, timeout_header] = None,
+        seconds: Annotated[float, timeout_header] = settings.request_timeout_seconds,
     ) -> Response:
         answer = await _answer(request, http, seconds)
         content = await asyncio.to_thread(answer.as_json)
@@ -74,13 +73,13 @@ def writing_routes(
     async def generate_writing_image_binary(
         request: WritingImageRequest,
         http: Request,
-        seconds: Annotated[float | None, timeout_header] = None,
+        seconds: Annotated[float, timeout_header] = settings.request_timeout_seconds,
     ) -> Response:
         answer = await _answer(request, http, seconds)
         kind = media_type(answer.format)
         return await _response(answer.pictures[0], kind, answer, picture_headers(answer))
 
-    async def _answer(request: WritingImageRequest, http: Request, seconds: float | None) -> Answer:
+    async def _answer(request: WritingImageRequest, http: Request, seconds: float) -> Answer:
         async with admission.admitted(seconds) as deadline:
             return await unless_gone(http, desk.answer(request, deadline))
 
