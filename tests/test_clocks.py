@@ -10,6 +10,7 @@ PACKAGE = Path(writing_service.__file__).parent
 TOLD = {
     "api/answer.py": "when an answer was drawn",
     "api/health.py": "the timestamp of an answer",
+    "api/openai.py": "when an answer was made, as OpenAI's has it",
     "api/rate_limits.py": "the library's windows, which begin and end by it",
     "client.py": "Retry-After, where a proxy tells it as a date",
     "diffusion/gpu.py": "when a figure was taken",

@@ -41,6 +41,7 @@ def writing_routes(
         le=settings.max_request_timeout_seconds,
         allow_inf_nan=False,
         description="seconds after which the answer is 504 and the work is dropped",
+        examples=[120.0],
     )
 
     @router.post(

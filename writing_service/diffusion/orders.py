@@ -172,7 +172,7 @@ class _StageClock:
     def __init__(self) -> None:
         self._entered = time.perf_counter()
         self._stage = Stage.QUEUE
-        self._times_ms = dict.fromkeys((one.value for one in Stage), 0.0)
+        self._times_ms = {one.value: 0.0 for one in (Stage.QUEUE, Stage.DENOISE, Stage.DECODE)}
 
     def enter(self, stage: Stage) -> None:
         now = time.perf_counter()
