@@ -10,9 +10,13 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 _SHELL = ("sh", "bash", "shell", "console")
-_COMMANDS = ("make", "curl", "writing-service", "python", "pip", "hf", "docker", "tail", "cat")
+_TYPED = re.compile(
+    r"(\w+=\S* ?|\w+=\$\()*(export|make|curl|writing-service|python|pip|hf|docker|tail|cat) "
+)
+"""How a block without a fence begins that is a reader's to type."""
 _FENCE = re.compile(r"```(\w*)$")
 _MARK = re.compile(r"<!-- (not run: (?P<reason>.+)|(?P<error>answers an error)) -->$")
+_VARIABLE = re.compile(r"[A-Z_]+=")
 _DRAWS = re.compile(r"writing-service (generate|reproduce|profile|warmup)")
 
 
@@ -74,15 +78,13 @@ def _end(lines: list[str], start: int, fenced: bool) -> int:
 
 def _language(fence: str | None, inside: list[str]) -> str:
     """ "sh", "python", or "" for what nobody types."""
-    if fence in _SHELL or (
-        fence is None and inside and inside[0].split()[:1] in [[c] for c in _COMMANDS]
-    ):
+    if fence in _SHELL or (fence is None and _TYPED.match("\n".join(inside))):
         return "sh"
     return "python" if fence == "python" else ""
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The words of each command of a shell block, pipes apart, without comments."""
+    """The words of each command of a shell block, pipes apart, without comments and variables set before it."""
     for line in text.replace("\\\n", " ").splitlines():
         words: list[str] = []
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&")
@@ -92,5 +94,5 @@ def commands(text: str) -> Iterator[list[str]]:
                 if words:
                     yield words
                 words = []
-            else:
+            elif words or not _VARIABLE.match(word):
                 words.append(word)

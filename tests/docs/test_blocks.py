@@ -162,7 +162,7 @@ CHECKS: dict[str, Callable[[list[str], Mapping[str, Any]], None]] = {
     "hf": _hf,
     "curl": _curl,
     "docker": _docker,
-    **dict.fromkeys(("tail", "grep", "jq", "watch", "nvidia-smi"), _others),
+    **dict.fromkeys(("tail", "grep", "jq", "watch", "nvidia-smi", "export"), _others),
 }
 
 
