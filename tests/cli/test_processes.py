@@ -251,6 +251,8 @@ def test_ctrl_c_ends_a_list_with_one_sentence_and_leaves_whole_files_only(tmp_pa
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        # Whatever is started in the background inherits a deaf ear for Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as drawing:
         assert drawing.stdout
         assert drawing.stdout.readline().startswith("out/0")
