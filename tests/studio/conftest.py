@@ -19,8 +19,9 @@ OpenStudio = Callable[..., Page]
 """Opens the page at a server; `options` are those of Playwright's contexts."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    # Not longer than for these tests: while it is there, Playwright's event loop is the thread's, and tests that run one fail.
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
@@ -34,14 +35,14 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def quick_server() -> Iterator[str]:
     """Draws at once."""
     with serving(fake_app(None, *SMALL)) as client:
         yield str(client.base_url).rstrip("/")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slow_server() -> Iterator[str]:
     """Takes two seconds for a picture, and draws one at a time."""
     app = fake_app(FakeLoader(FakePipeline(seconds=2)), "jobs.at_once=1", *SMALL)
