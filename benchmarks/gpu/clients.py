@@ -114,7 +114,14 @@ def requests(bench: Bench) -> list[WritingRequest]:
 
 def _settings(bench: Bench) -> Settings:
     pipeline = "embedded" if bench.options.models == "embedded" else "sdxl"
-    return load_settings([f"pipeline={pipeline}", f"ai_generation.gpu.device={bench.device.type}"])
+    return load_settings(
+        [
+            f"pipeline={pipeline}",
+            f"ai_generation.gpu.device={bench.device.type}",
+            # Random weights draw no words: each picture would be drawn as often as is allowed.
+            "ai_generation.legibility.max_attempts=1",
+        ]
+    )
 
 
 def _doors(ours: Engine, settings: Settings, stack: ExitStack) -> dict[str, Ask]:
