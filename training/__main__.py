@@ -73,6 +73,8 @@ class Plan:
     seed: int = 0
     few_looks: float = 0.35
     """Share of the diffusion's time, at its end, that keeps to two looks a style; 0 for a long training."""
+    decoder: float = SHARES["decoder"]
+    """Share of the minutes, after all else, for the VAE's decoder alone."""
     folder: Path = Path("training/work")
     output: Path = Path("writing_service/embedded/checkpoint")
     start: Path = Path()
@@ -140,7 +142,7 @@ def run(plan: Plan) -> None:
         trained = train(draw_samples(plan, device, "few-looks", plan.samples // 3, maker), 1.0)
     pool.close()
     finished = train_decoder(
-        vae, pool, plan.folder, plan.minutes * SHARES["decoder"], device, plan.crops
+        vae, pool, plan.folder, plan.minutes * plan.decoder, device, plan.crops
     )
     if processes.number() == 0:
         size = export(plan.output, finished, tokenizer, trained)
