@@ -21,7 +21,7 @@ OpenStudio = Callable[..., Page]
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    # Not longer than for these tests: while it is there, Playwright's event loop is the thread's, and tests that run one fail.
+    # For these tests alone: meanwhile Playwright's event loop is the thread's, and others cannot run theirs.
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
