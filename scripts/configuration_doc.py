@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from `writing_service/config.py` and `conf/config`: texts, bounds and defaults.
+"""Write docs/configuration.md from `writing_service/config/` and `conf/config`: texts, bounds and defaults.
 
 python scripts/configuration_doc.py           # writes it
 python scripts/configuration_doc.py --check   # says whether it is current
@@ -22,7 +22,7 @@ LONGEST_VALUE = 60
 INTRODUCTION = """\
 # Configuration
 
-Made by `python scripts/configuration_doc.py` from `writing_service/config.py` and `conf/config`: change those.
+Made by `python scripts/configuration_doc.py` from `writing_service/config/` and `conf/config`: change those.
 
 Settings are YAML in `conf/config/`, composed by Hydra and checked at the start: a wrong key or value ends it with one
 sentence that names the key and, where there is one, the nearest that exists. Any key can be set on the command line:
