@@ -40,7 +40,7 @@ from writing_service.legibility.gate import LegibilityGate
 from writing_service.observability.metrics import ServiceMetrics
 from writing_service.observability.observer import NOBODY, Observer, Observers
 from writing_service.observability.profiler import AIProfiler
-from writing_service.observability.state import ServiceState
+from writing_service.observability.state import JobCounts, ServiceState
 from writing_service.observability.traces import Tracing, tracing_for
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
@@ -87,6 +87,7 @@ def create_app(
     )
     desk = AnswerDesk(generator, encoding, admission, fingerprints, results, observer)
     jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
+    metrics.watch(JobCounts(lambda: jobs.runner.unfinished))
     started = time.monotonic()
     app = documented_app(
         settings.api.open_paths,

@@ -1,5 +1,6 @@
 """/metrics over HTTP: what is counted, and that nothing of a request becomes a label."""
 
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -62,6 +63,20 @@ def test_a_picture_is_counted_everywhere(client: httpx.Client):
     assert value(after, "http_requests_in_flight") == 1  # this very one
     assert value(after, "generations_in_flight") == 0
     assert value(after, "models_loaded") == 1
+
+
+def test_jobs_are_counted_by_state():
+    app = fake_app(FakeLoader(FakePipeline(seconds=30)), "jobs.at_once=1")
+    with serving(app) as client:
+        for seed in (1, 2, 3):
+            assert client.post("/api/writing/jobs", json=small(seed=seed)).status_code == 202
+        told: tuple[float, ...] = ()
+        until = time.monotonic() + 20
+        while told != (2, 1) and time.monotonic() < until:
+            time.sleep(0.1)
+            found = samples(client)
+            told = tuple(value(found, "jobs", state=state) for state in ("queued", "running"))
+        assert told == (2, 1)
 
 
 def test_refusals_are_counted_by_reason(client: httpx.Client):

@@ -100,6 +100,17 @@ async def test_jobs_are_begun_in_their_order_and_told_their_place(url: str) -> N
         assert (await claimed(store)).id == jobs[2].id
 
 
+async def test_unfinished_jobs_are_counted_by_state(url: str) -> None:
+    async with opened(url) as store:
+        assert await store.unfinished() == {"queued": 0, "running": 0}
+        for _ in range(3):
+            await store.create(new(), 10)
+        job = await claimed(store)
+        assert await store.unfinished() == {"queued": 2, "running": 1}
+        await store.finish(job, ANSWER, JobProgress())
+        assert await store.unfinished() == {"queued": 2, "running": 0}
+
+
 async def test_a_full_queue_refuses_but_not_whoever_is_in_it(url: str) -> None:
     async with opened(url) as store:
         first, _ = await store.create(new(key="k", fingerprint="f"), 1)

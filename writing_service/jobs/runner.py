@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -37,6 +37,7 @@ LOOK_SECONDS = 2.0
 """From one look for jobs that other hosts accepted, or left behind, to the next."""
 
 SWEEP_SECONDS = 60.0
+COUNT_SECONDS = 2.0
 RETRY_SECONDS = 2.0
 """After the database failed."""
 
@@ -69,6 +70,8 @@ class JobRunner:
         self._slots = asyncio.Semaphore(settings.at_once)
         self._woken = asyncio.Event()
         self._seconds = deque[float](maxlen=_REMEMBERED)
+        self.unfinished: Mapping[str, int] = {}
+        """Jobs of all hosts by state, counted every few seconds; empty while that is unknown."""
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -79,6 +82,7 @@ class JobRunner:
                 (self._begin_next, 0.0),
                 (self._keep_leases, self._settings.lease_seconds / 5),
                 (self._store.sweep, SWEEP_SECONDS),
+                (self._count, COUNT_SECONDS),
                 (self._send_webhook, 0.0),
             )
         ]
@@ -198,6 +202,9 @@ class JobRunner:
             f"{self._settings.max_attempts} hosts ended while they drew this job; it was given up."
         )
         return self._explain(GenerationFailed(ended))
+
+    async def _count(self) -> None:
+        self.unfinished = await self._store.unfinished()
 
     async def _send_webhook(self) -> None:
         if not await self._webhooks.send_next(self._store):

@@ -62,6 +62,10 @@ class JobStore:
         """Jobs that wait and come before it."""
         return await self._database.run(_waiting_before, job.number)
 
+    async def unfinished(self) -> dict[str, int]:
+        """Jobs of all hosts that wait (`queued`) and that are drawn (`running`)."""
+        return await self._database.run(_unfinished)
+
     async def answer(self, job: Job, role: str | None = None) -> KeptAnswer | None:
         """With files of that role, or all; None where the job has not succeeded."""
         return await self._database.run(_answer, job.number, role)
@@ -158,6 +162,12 @@ def _get(connection: Connection, job_id: str) -> Job:
 def _waiting_before(connection: Connection, number: int) -> int:
     before = and_(JOBS.c.state == QUEUED, JOBS.c.number < number)
     return connection.scalar(select(func.count()).select_from(JOBS).where(before)) or 0
+
+
+def _unfinished(connection: Connection) -> dict[str, int]:
+    counted = select(JOBS.c.state, func.count().label("jobs")).group_by(JOBS.c.state)
+    rows = connection.execute(counted.where(JOBS.c.state.in_((QUEUED, RUNNING))))
+    return {QUEUED.value: 0, RUNNING.value: 0} | {row.state: row.jobs for row in rows}
 
 
 def _answer(connection: Connection, number: int, role: str | None) -> KeptAnswer | None:

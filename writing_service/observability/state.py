@@ -42,6 +42,26 @@ class ServiceState(Collector):
         yield from _of_gpu(self._gpu())
 
 
+class JobCounts(Collector):
+    """Jobs that are not finished, by state, as they were counted last."""
+
+    def __init__(self, unfinished: Callable[[], Mapping[str, int]]) -> None:
+        self._unfinished = unfinished
+
+    def describe(self) -> Iterable[Metric]:
+        """See ServiceState."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Nothing while nobody has counted."""
+        family = GaugeMetricFamily(
+            "writing_service_jobs", "Unfinished jobs in the store, of all hosts", labels=["state"]
+        )
+        for state, count in self._unfinished().items():
+            family.add_metric([state], count)
+        yield family
+
+
 def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"writing_service_{name}", meaning, float(value))
 
