@@ -1,3 +1,4 @@
+# make ray-demo  two replicas on Ray Serve on this machine; one is killed amid its work
 # make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
 # make test    the tests, without slow ones and those that need other programs; make test-all runs those, too (workers=4 on four cores)
 # make audit   are the pinned packages safe?
@@ -29,12 +30,16 @@ TORCH_INDEX ?=
 
 RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
+RAY := $(VENV)/ray.stamp
 
-.PHONY: demo test test-all audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-strokes clean
+.PHONY: demo ray-demo test test-all test-ray audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
 	$(BIN)/python scripts/demo.py
+
+ray-demo: $(RAY)
+	$(BIN)/python -m scripts.ray_demo
 
 # A module's tests stay together, so that what it has loaded is loaded once.
 workers ?= 2
@@ -44,10 +49,15 @@ test: $(DEV)
 	$(PYTEST) -m "not slow and not services"
 
 # What `make test` leaves out, after it.
-test-all: test
+test-all: test $(RAY)
 	$(PYTEST) -m "slow or services"
 
-check: $(DEV)
+# Of Ray alone; one after the other, for each starts a cluster.
+test-ray: $(RAY)
+	$(BIN)/python -m pytest tests/ray
+
+# Types want everything that is imported to be there.
+check: $(RAY)
 	scripts/check $(CHECK)
 
 audit: $(DEV)
@@ -120,4 +130,9 @@ $(RUNTIME): pyproject.toml constraints.txt
 $(DEV): $(RUNTIME)
 	@echo "Installing development tools ..."
 	$(PIP) install -c constraints.txt -e ".[dev,evaluation,tracing]"
+	@touch $@
+
+$(RAY): $(DEV)
+	@echo "Installing Ray ..."
+	$(PIP) install -c constraints.txt -e ".[ray]"
 	@touch $@

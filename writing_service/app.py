@@ -5,8 +5,9 @@ import gc
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -20,7 +21,7 @@ from writing_service.api.fingerprints import Fingerprints
 from writing_service.api.health import health_routes
 from writing_service.api.jobs import JobDesk, job_routes
 from writing_service.api.keys import keys_of
-from writing_service.api.metrics import metrics_routes
+from writing_service.api.metrics import Collects, metrics_routes
 from writing_service.api.middleware import add_middleware
 from writing_service.api.openai import openai_routes
 from writing_service.api.problems import add_problem_handlers
@@ -35,6 +36,7 @@ from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
 from writing_service.diffusion.tracing import TorchTracer
 from writing_service.encoding import EncodingPool
+from writing_service.generation import PictureGenerator
 from writing_service.generator import AIImageGenerator
 from writing_service.legibility.gate import LegibilityGate
 from writing_service.observability.metrics import ServiceMetrics
@@ -59,6 +61,21 @@ from writing_service.warmer import ModelWarmer
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Backend:
+    """What draws for the app: the models of this process, or replicas elsewhere (ray_deployment.py).
+
+    `identity` tells these models from all others, `registry` what Prometheus is told, `load` loads the models now.
+    """
+
+    generator: PictureGenerator
+    gpu: GPUWatch
+    identity: Callable[[], str | None]
+    registry: Collects
+    detectors: Sequence[LearnedDetector] = ()
+    load: Callable[[], Awaitable[object]] | None = None
+
+
 def create_app(
     settings: Settings, loader: PictureLoader | None = None, gpu: GPUWatch | None = None
 ) -> FastAPI:
@@ -66,14 +83,20 @@ def create_app(
 
     Raises ConfigurationError.
     """
-    gpu = gpu or _device(settings)
-    models = _model_cache(settings.ai_generation, gpu)
-    detectors = _detectors(settings.ai_generation, gpu, models)
-    loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
+
+    def backend(metrics: ServiceMetrics, tracing: Tracing | None) -> Backend:
+        return local_backend(settings, metrics, [tracing] if tracing else [], loader, gpu)
+
+    return app_before(settings, backend)
+
+
+def app_before(
+    settings: Settings, connect: Callable[[ServiceMetrics, Tracing | None], Backend]
+) -> FastAPI:
+    """The app in front of the backend that `connect` makes. Raises ConfigurationError."""
     metrics, tracing = ServiceMetrics(), tracing_for(settings.tracing)
-    observer = Observers(metrics, *([tracing] if tracing else []))
-    generator = assemble_generator(settings.ai_generation, loader, gpu, detectors, observer)
-    metrics.watch(_state(generator, gpu))
+    backend = connect(metrics, tracing)
+    generator, gpu = backend.generator, backend.gpu
     encoding = EncodingPool()
     warmer = ModelWarmer(generator, gpu)
     at_start = settings.ai_generation.enabled and settings.ai_generation.warmup.at_start
@@ -81,10 +104,11 @@ def create_app(
     results = open_result_cache(settings.cache)
     fingerprints = Fingerprints(
         settings.ai_generation,
-        loader.identity,
+        backend.identity,
         generator.missing_methods,
         settings.cache.reuse_unseeded,
     )
+    observer = Observers(metrics, *([tracing] if tracing else []))
     desk = AnswerDesk(generator, encoding, admission, fingerprints, results, observer)
     jobs = JobDesk(settings.jobs, desk, lambda: admission.draining)
     metrics.watch(JobCounts(lambda: jobs.runner.unfinished))
@@ -98,7 +122,7 @@ def create_app(
         lifespan=_lifespan(
             generator,
             encoding,
-            detectors,
+            backend.detectors,
             admission,
             results,
             jobs,
@@ -116,10 +140,28 @@ def create_app(
     app.include_router(openai_routes(generator, desk, admission))
     longest = settings.api.max_request_timeout_seconds
     app.include_router(health_routes(generator, gpu, warmer, admission, results, longest, started))
-    app.include_router(metrics_routes(metrics))
+    app.include_router(metrics_routes(backend.registry))
     if settings.api.studio:
         add_studio(app)
     return app
+
+
+def local_backend(
+    settings: Settings,
+    metrics: ServiceMetrics,
+    observers: Sequence[Observer] = (),
+    loader: PictureLoader | None = None,
+    gpu: GPUWatch | None = None,
+) -> Backend:
+    """Models in this process; `metrics` and `observers` hear how the work goes. Raises ConfigurationError."""
+    gpu = gpu or _device(settings)
+    models = _model_cache(settings.ai_generation, gpu)
+    detectors = _detectors(settings.ai_generation, gpu, models)
+    loader = loader or _model_loader(settings.ai_generation, gpu, models, detectors)
+    observer = Observers(metrics, *observers)
+    generator = assemble_generator(settings.ai_generation, loader, gpu, detectors, observer)
+    metrics.watch(_state(generator, gpu))
+    return Backend(generator, gpu, loader.identity, metrics.registry, detectors, loader.load)
 
 
 def create_generator(settings: Settings) -> AIImageGenerator:
@@ -244,7 +286,7 @@ async def _warming(warmer: ModelWarmer | None) -> AsyncGenerator[None]:
 
 
 def _lifespan(
-    generator: AIImageGenerator,
+    generator: PictureGenerator,
     encoding: EncodingPool,
     detectors: Sequence[LearnedDetector],
     admission: Admission,

@@ -18,6 +18,7 @@
     ├── DeadlinePassed            the time for the request is over (504)
     ├── ClientGone                nobody waits for the answer any more (499, which nobody reads)
     └── GenerationFailed          drawing failed for a reason of our own (500)
+        └── ReplicasDied          whoever drew it died, twice
 
 Each message is one sentence that a person can act on. `api/problems.py` turns them into HTTP answers.
 """
@@ -25,6 +26,7 @@ Each message is one sentence that a person can act on. `api/problems.py` turns t
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import regex
 
@@ -39,6 +41,10 @@ class FieldError:
 
 class WritingServiceError(Exception):
     """Root of the tree; `str(error)` is the sentence for people."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors travel between processes as they are, not made anew: they are not made from their sentence."""
+        return _as_it_was, (type(self), self.args, self.__dict__)
 
 
 class ConfigurationError(WritingServiceError):
@@ -151,6 +157,24 @@ class ClientGone(WritingServiceError):
 
 class GenerationFailed(WritingServiceError):
     """Drawing failed for a reason that the client cannot mend."""
+
+
+class ReplicasDied(GenerationFailed):
+    """Two replicas died while they drew one picture: it may well be what kills them."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Two replicas died while they drew this picture, so it is not given to a third."
+        )
+
+
+def _as_it_was(
+    kind: type[WritingServiceError], args: tuple[Any, ...], state: dict[str, Any]
+) -> WritingServiceError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 def _describe(character: str) -> str:

@@ -222,6 +222,10 @@ class AIImageGenerator:
         """Conditioning methods that cannot be had here, and what they need."""
         return self._fan_out.missing_methods()
 
+    def memory_leak(self) -> dict[str, Any]:
+        """How memory grows over generations, ready for JSON."""
+        return self.leaks.check_for_leaks()
+
     def _style_defaults(self, name: str) -> dict[str, Any]:
         return style_defaults(self._styles.get_style_definition(name), self._settings)
 

@@ -33,6 +33,10 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 log_config=None,
+                # The same whatever else is installed: Ray, for one, brings other loops and parsers along.
+                loop="asyncio",
+                http="h11",
+                ws="none",
                 proxy_headers=False,  # api.trusted_proxies says whose count
                 timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
             )

@@ -8,7 +8,7 @@ from typing import Any
 from writing_service.diffusion.doors import GPUWatch
 from writing_service.encoding import encode_result
 from writing_service.errors import WritingServiceError
-from writing_service.generator import AIImageGenerator
+from writing_service.generation import PictureGenerator
 from writing_service.types import ImageFormat
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class ModelWarmer:
     start is still under way.
     """
 
-    def __init__(self, generator: AIImageGenerator, gpu: GPUWatch) -> None:
+    def __init__(self, generator: PictureGenerator, gpu: GPUWatch) -> None:
         self._generator = generator
         self._gpu = gpu
         self.at_work = False

@@ -17,7 +17,7 @@ from writing_service.api.schemas import WritingImageRequest
 from writing_service.diffusion.doors import OnProgress, Stage
 from writing_service.encoding import EncodingPool, encode_drawing, encode_result
 from writing_service.errors import GenerationFailed
-from writing_service.generator import AIImageGenerator
+from writing_service.generation import PictureGenerator
 from writing_service.observability.observer import NOBODY, CacheOutcome, Observer
 from writing_service.observability.statistics import StageClock
 from writing_service.progress import Telling
@@ -35,7 +35,7 @@ class AnswerDesk:
 
     def __init__(
         self,
-        generator: AIImageGenerator,
+        generator: PictureGenerator,
         encoding: EncodingPool,
         admission: Admission,
         fingerprints: Fingerprints,

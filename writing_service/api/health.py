@@ -14,13 +14,13 @@ from writing_service.api.health_schemas import DetailedHealth, Health, NotReady,
 from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.writing import SERVICE
 from writing_service.diffusion.doors import GPUWatch
-from writing_service.generator import AIImageGenerator
+from writing_service.generation import PictureGenerator
 from writing_service.result_cache import ResultCache
 from writing_service.warmer import ModelWarmer
 
 
 def health_routes(
-    generator: AIImageGenerator,
+    generator: PictureGenerator,
     gpu: GPUWatch,
     warmer: ModelWarmer,
     admission: Admission,
@@ -72,7 +72,7 @@ def health_routes(
             "status": "not_ready" if found else "ready",
             "reasons": found,
             "ai_status": {**generator.get_status(), "cache": await results.status()},
-            "memory_leak": generator.leaks.check_for_leaks(),
+            "memory_leak": generator.memory_leak(),
         }
         return JSONResponse(
             {

@@ -22,10 +22,10 @@ from writing_service.api.openai_schemas import (
 )
 from writing_service.encoding import media_type, to_base64
 from writing_service.errors import UnknownModel
-from writing_service.generator import AIImageGenerator
+from writing_service.generation import PictureGenerator
 
 
-def openai_routes(generator: AIImageGenerator, desk: AnswerDesk, admission: Admission) -> APIRouter:
+def openai_routes(generator: PictureGenerator, desk: AnswerDesk, admission: Admission) -> APIRouter:
     """Errors become OpenAI's by `OpenAIErrors`."""
     router = APIRouter(prefix="/v1", tags=["openai"], responses=OPENAI_RESPONSES)
     pipeline = str(generator.describe()["models"]["name"])

@@ -19,14 +19,14 @@ from writing_service.api.problems import PROBLEM_RESPONSES
 from writing_service.api.schemas import WritingImageRequest, WritingImageResponse
 from writing_service.config import LARGEST_SIDE, ApiSettings
 from writing_service.encoding import media_type
-from writing_service.generator import AIImageGenerator
+from writing_service.generation import PictureGenerator
 from writing_service.types import ImageFormat
 
 SERVICE = "writing_image_service"
 
 
 def writing_routes(
-    generator: AIImageGenerator,
+    generator: PictureGenerator,
     desk: AnswerDesk,
     admission: Admission,
     settings: ApiSettings,
@@ -93,7 +93,7 @@ def writing_routes(
             "status": "draining" if admission.draining else "running",
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - started, 1),
-            "total_generations": generator.statistics.finished,
+            "total_generations": generator.get_status()["total_generations"],
             "implementation": "stable_diffusion_xl_multi_controlnet",
             **generator.describe(),
             "supported_formats": [one.value for one in ImageFormat],

@@ -1,0 +1,1 @@
+"""The service on Ray Serve, on clusters of one machine."""
