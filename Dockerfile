@@ -6,6 +6,7 @@
 #       docker run -p 127.0.0.1:8600:8600 writing-service:cpu api.serve_without_keys=true
 # Inside a container the service listens to all, and so wants API keys, unless told that the port is guarded:
 #       docker run -p 8600:8600 -e WRITING_SERVICE_API_KEYS=bot=... writing-service:cpu
+# Ray:  docker build -t writing-service:ray --build-arg EXTRAS=[gpu,ray,redis] .     (deploy/kubernetes/rayservice.yaml)
 # With Prometheus and Grafana: docker-compose.yml. A GPU needs NVIDIA's driver (580 or newer) and container toolkit.
 
 # torch's wheels hold CUDA 13.0; the smallest of NVIDIA's images is enough around them.
@@ -22,6 +23,7 @@ RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 FROM ${BASE}
 # Empty: pip's own index, where torch for Linux comes with CUDA.
 ARG TORCH_INDEX=
+# Extras of pyproject.toml in brackets; postgres is always there.
 ARG EXTRAS=[gpu]
 
 # gcc and Python's headers: torch.compile builds small programs at run time.
@@ -38,7 +40,7 @@ COPY constraints.txt /tmp/
 RUN pip install ${TORCH_INDEX:+--extra-index-url ${TORCH_INDEX}} -c /tmp/constraints.txt torch==2.13.0
 COPY pyproject.toml /tmp/
 RUN python -c "import pathlib, tomllib; p = tomllib.loads(pathlib.Path('/tmp/pyproject.toml').read_text())['project']; \
-e = p['optional-dependencies']; print(*p['dependencies'], *e['postgres'], *(e['gpu'] if '${EXTRAS}' else ()), sep='\n')" > /tmp/requirements.txt \
+e = p['optional-dependencies']; n = '${EXTRAS}'.strip('[]').split(','); print(*p['dependencies'], *e['postgres'], *(r for x in n if x for r in e[x]), sep='\n')" > /tmp/requirements.txt \
     && pip install -c /tmp/constraints.txt -r /tmp/requirements.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-deps /wheels/*.whl
 

@@ -108,13 +108,13 @@ def test_the_images_list_of_requirements_is_the_projects(
     (install,) = [rest for _, rest in last_stage() if "tomllib" in rest]
     program = install.partition('python -c "')[2].partition('" >')[0]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for extras in ("[gpu]", ""):
+    for extras in ("[gpu]", "[gpu,ray,redis]", ""):
         here = program.replace("/tmp/pyproject.toml", str(ROOT / "pyproject.toml"))
         exec(here.replace("${EXTRAS}", extras), {})
         listed = capsys.readouterr().out.splitlines()
         optional = project["optional-dependencies"]
-        gpu = optional["gpu"] if extras else []
-        assert listed == [*project["dependencies"], *optional["postgres"], *gpu]
+        wanted = [one for name in re.findall(r"\w+", extras) for one in optional[name]]
+        assert listed == [*project["dependencies"], *optional["postgres"], *wanted]
 
 
 def test_compose_has_the_service_with_a_gpu_and_the_watchers_beside_it() -> None:
