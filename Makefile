@@ -16,6 +16,7 @@
 # make bench-load  made-up requests, then twice what can be drawn for two minutes: ARGS="what=overload seconds=20"
 # make bench-memory  the figures behind the GPU profiles, counted without a GPU
 # make bench-meaning  is the subject recognised, also of translations without a pictogram: ARGS="concepts=100"
+# make bench-ray   what Ray costs and keeps: a part of it, ARGS="what=deaths,update seconds=60"
 # make bench-strokes  how well the stroke data lies on the drawn characters, all 16,000 of them
 # make clean   remove what the other targets made (the training state stays)
 
@@ -32,7 +33,7 @@ RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 RAY := $(VENV)/ray.stamp
 
-.PHONY: demo ray-demo test test-all test-ray audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-strokes clean
+.PHONY: demo ray-demo test test-all test-ray audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-ray bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -109,6 +110,9 @@ bench-load: $(DEV)
 
 bench-meaning: $(DEV)
 	$(BIN)/python -m benchmarks.meaning $(ARGS)
+
+bench-ray: $(RAY)
+	$(BIN)/python -m benchmarks.ray $(ARGS)
 
 bench-strokes: $(RUNTIME)
 	$(BIN)/python -m benchmarks.strokes

@@ -92,10 +92,14 @@ class LocalCluster:
 
     def replicas(self, deployment: str) -> list[psutil.Process]:
         """Their processes, as they are now."""
+        return self.processes(f":{deployment}")
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Whose program, or whose name by Ray, has that in it."""
         found = list[psutil.Process]()
         for one in psutil.Process(self._head.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if f":{deployment}" in " ".join(one.cmdline()):
+            with suppress(psutil.NoSuchProcess, IndexError):
+                if name in one.cmdline()[0]:
                     found.append(one)
         return found
 

@@ -115,7 +115,8 @@ def test_groups_of_machines_suffice_for_the_replicas():
     cluster = documents(RAY)["RayService"]["spec"]["rayClusterConfig"]
     groups = {one["groupName"]: one for one in cluster["workerGroupSpecs"]}
     engines = wanted["Engine"]["autoscaling_config"]
-    assert groups["gpu"]["maxReplicas"] == engines["max_replicas"]
+    surge = 1 + wanted["Engine"]["max_surge_percent"] / 100
+    assert groups["gpu"]["maxReplicas"] == engines["max_replicas"] * surge
     cpus = int(groups["cpu"]["rayStartParams"]["num-cpus"]) * groups["cpu"]["replicas"]
     ingress, board = wanted["Ingress"], wanted["Board"]
     needed = ingress["num_replicas"] * ingress["ray_actor_options"]["num_cpus"]

@@ -10,7 +10,7 @@ docs/ray.md tells how to start, scale and update it.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -140,6 +140,8 @@ class BoardKeeper:
         "downscale_delay_s": 300,
         "downscale_to_zero_delay_s": 1800,
     },
+    # In an update new ones start before old ones stop; 0 where there is no GPU to spare.
+    max_surge_percent=25,
     health_check_period_s=5,
     health_check_timeout_s=30,
 )
@@ -205,6 +207,7 @@ class Engine:
     # The service's own queue says how many may wait: api.max_queue.
     max_ongoing_requests=10_000,
     ray_actor_options={"num_cpus": 1, "num_gpus": 0},
+    max_surge_percent=100,
     health_check_period_s=5,
 )
 @serve.ingress()  # pyright: ignore[reportUntypedClassDecorator]
@@ -331,7 +334,7 @@ def _why_asleep(application: str) -> tuple[str, ...]:
     return (f"{NO_REPLICA} ({engine.status.lower()}) {engine.message}".strip(),)
 
 
-async def _for_ever(work: Any) -> None:
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
     """Every EVERY_SECONDS; what fails is tried again, and told once until it works."""
     failing = False
     while True:
@@ -340,6 +343,6 @@ async def _for_ever(work: Any) -> None:
             failing = False
         except Exception as error:
             if not failing:
-                logger.warning("The board cannot be reached: %s", type(error).__name__)
+                logger.warning("The board cannot be told or asked: %r", error)
             failing = True
         await asyncio.sleep(EVERY_SECONDS)

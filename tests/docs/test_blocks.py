@@ -150,6 +150,16 @@ def _docker(words: list[str], _: Mapping[str, Any]) -> None:
     assert (ROOT / "docker-compose.yml").is_file()
 
 
+def _serve(words: list[str], _: Mapping[str, Any]) -> None:
+    """Ray's."""
+    assert words[0] in ("run", "deploy")
+    assert (ROOT / words[1]).is_file()
+
+
+def _kubectl(words: list[str], _: Mapping[str, Any]) -> None:
+    assert all((ROOT / name).is_file() for flag, name in pairwise(words) if flag == "-f")
+
+
 def _others(words: list[str], _: Mapping[str, Any]) -> None:
     """Programs of the system's."""
 
@@ -162,6 +172,8 @@ CHECKS: dict[str, Callable[[list[str], Mapping[str, Any]], None]] = {
     "hf": _hf,
     "curl": _curl,
     "docker": _docker,
+    "serve": _serve,
+    "kubectl": _kubectl,
     **dict.fromkeys(("tail", "grep", "jq", "watch", "nvidia-smi", "export"), _others),
 }
 

@@ -1,15 +1,15 @@
 """The configuration files as Ray reads them, and what `build` binds."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-ray = pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
-
 pytestmark = [
     pytest.mark.services,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is missing: pip install '.[ray]'"),
     # Of Ray's own making.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),

@@ -3,60 +3,32 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
 import pytest
 
+from benchmarks.ray.service import ROUTE, config
+from scripts.ray_local import LocalCluster, local_cluster
 from tests.api.server import serving
 from tests.fakes import fake_app
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]'")
-
-from scripts.ray_local import LocalCluster, local_cluster
-
-pytestmark = [pytest.mark.services, pytest.mark.slow]
-
-ROUTE = "/api/writing/generate-writing-image-binary"
-SECONDS = 1.0
-OVERRIDES = [
-    "api.serve_without_keys=true",
-    "cache.enabled=false",
-    "jobs.url=sqlite://",
-    "ai_generation.gpu.device=cpu",
-    "ai_generation.legibility.min_score=0",
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is missing: pip install '.[ray]'"),
 ]
+
+SECONDS = 1.0
 BODY = {"word": "学", "width": 128, "height": 128}
-
-
-def config(engines: int = 2, version: str = "1", **engine: Any) -> dict[str, Any]:
-    deployments = [
-        {"name": "Board", "ray_actor_options": {"num_cpus": 0}},
-        {"name": "Ingress", "ray_actor_options": {"num_cpus": 0.5}},
-        {
-            "name": "Engine",
-            "num_replicas": engines,
-            "autoscaling_config": None,
-            "ray_actor_options": {"num_cpus": 0.5, "num_gpus": 0},
-            **engine,
-        },
-    ]
-    application = {
-        "name": "writing",
-        "route_prefix": "/",
-        "import_path": "writing_service.ray_deployment:build",
-        "runtime_env": {"env_vars": {"RELEASE": version}},
-        "args": {"overrides": OVERRIDES, "simulated_seconds": SECONDS},
-        "deployments": deployments,
-    }
-    return {"applications": [application]}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     with local_cluster() as started:
-        started.deploy(config(), engines=2)
+        started.deploy(config(2, SECONDS), engines=2)
         yield started
 
 
@@ -188,7 +160,7 @@ def test_an_update_loses_no_request(client: httpx.Client, cluster: LocalCluster)
 
         asking = [pool.submit(keep_asking, 1000 * one) for one in range(4)]
         try:
-            cluster.deploy(config(version="2"), engines=2)
+            cluster.deploy(config(2, SECONDS, release="2"), engines=2)
             until = time.monotonic() + 120
             while before & {one.pid for one in cluster.replicas("Engine")}:
                 assert time.monotonic() < until
@@ -202,7 +174,7 @@ def test_an_update_loses_no_request(client: httpx.Client, cluster: LocalCluster)
 
 def test_nobody_draws_while_nobody_asks_and_the_first_request_starts_an_engine():
     scaling = {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1, "upscale_delay_s": 0}
-    settings = config(num_replicas="auto", autoscaling_config=scaling)
+    settings = config(1, SECONDS, num_replicas="auto", autoscaling_config=scaling)
     with local_cluster() as cluster:
         cluster.deploy(settings, engines=0)
         with httpx.Client(base_url=cluster.url, timeout=120) as client:
