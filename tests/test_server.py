@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 import writing_service
+from tests.fakes import fake_app
+from writing_service.config import load_settings
+from writing_service.server import Server
 
 ROOT = Path(writing_service.__file__).parents[1]
 ROUTE = "/api/writing/generate-writing-image-binary"
@@ -103,6 +106,12 @@ def running(folder: Path, seconds: float, at_once: int, *overrides: str) -> Iter
     finally:
         service.process.kill()
         service.process.wait()
+
+
+def test_loop_and_parser_do_not_depend_on_what_else_is_installed():
+    app = fake_app()
+    config = Server(app, app.state.admission, load_settings().api).config
+    assert (config.loop, config.http, config.ws) == ("asyncio", "h11", "none")
 
 
 def test_sigterm_finishes_what_is_drawn_and_refuses_what_comes_and_says_not_ready(tmp_path: Path):
