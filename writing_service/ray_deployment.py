@@ -21,11 +21,16 @@ from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
     RayActorError,
+    RayError,
     RayTaskError,
     TaskCancelledError,
     WorkerCrashedError,
 )
-from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
+from ray.serve.exceptions import (
+    DeploymentUnavailableError,
+    RayServeException,
+    ReplicaUnavailableError,
+)
 from ray.serve.handle import DeploymentHandle
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,7 +41,14 @@ from writing_service.api.request_ids import HEADER
 from writing_service.app import Backend, app_before, local_backend
 from writing_service.cluster.families import ClusterMetrics, packed
 from writing_service.cluster.remote import RemoteGenerator, ReplicaLost
-from writing_service.cluster.reports import EVERY_SECONDS, Board, Report, Standing, report_of
+from writing_service.cluster.reports import (
+    EVERY_SECONDS,
+    FRESH_SECONDS,
+    Board,
+    Report,
+    Standing,
+    report_of,
+)
 from writing_service.cluster.stream import Commission, Message, StageRecorder, drawing
 from writing_service.cluster.view import NO_REPLICA, ClusterGPU, ClusterView
 from writing_service.config import Settings, load_settings
@@ -74,6 +86,7 @@ _LOST = (
 
 _DRAIN_SPARE_SECONDS = 30.0
 _BOARD_SECONDS = 5.0
+_SEVERAL_LOOKS = int(2 * FRESH_SECONDS / EVERY_SECONDS)
 
 
 class Options(BaseModel):
@@ -223,7 +236,7 @@ class Ingress:
         self._application = serve.get_replica_context().app_name
         self._view = ClusterView()
         self._metrics = ServiceMetrics()
-        self._warned = False
+        self._looks_at_several = 0
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         """By Ray, once."""
@@ -263,20 +276,28 @@ class Ingress:
             drawn.cancel()
 
     async def _look(self) -> None:
-        """How all stands; the warning tells what several ingresses must share, and do not."""
+        """How all stands."""
         metrics = await asyncio.to_thread(packed, self._metrics.registry)
         exchange = self._board.exchange.remote(self._name, metrics)
         self._view.standing = await asyncio.wait_for(exchange, _BOARD_SECONDS)
         if not self._view.live:
             self._view.asleep = await asyncio.to_thread(_why_asleep, self._application)
-        if self._view.standing.ingresses > 1 and not self._warned:
-            self._warned = True
+        self._warn_of_several()
+
+    def _warn_of_several(self) -> None:
+        """Once: what several ingresses must share, and do not. Two that take turns in an update are not several."""
+        self._looks_at_several += (
+            1 if self._view.standing.ingresses > 1 else -self._looks_at_several
+        )
+        if self._looks_at_several == _SEVERAL_LOOKS:
             for sentence in not_shared(self._settings):
                 logger.warning("Several ingress replicas, but %s", sentence)
 
     def _read_metrics(self) -> Mapping[str, bytes]:
-        """On a thread of its own. This ingress's are the latest."""
-        told = self._board.metrics.remote().result(timeout_s=_BOARD_SECONDS)
+        """On a thread of its own. This ingress's are the latest, and all that there is without the board."""
+        told: Mapping[str, bytes] = {}
+        with suppress(TimeoutError, RayError, RayServeException):
+            told = self._board.metrics.remote().result(timeout_s=_BOARD_SECONDS)
         return {**told, self._name: packed(self._metrics.registry)}
 
 

@@ -145,6 +145,8 @@ class Load:
     def _keep_asking(self, number: int) -> None:
         seed = 1_000_000 * number
         with httpx.Client(base_url=self._url, timeout=PATIENCE) as client:
-            while not self._stop.is_set():
+            while True:
                 self._answers[number].append(ask(client, seed, self._side))
+                if self._stop.is_set():
+                    return
                 seed += 1

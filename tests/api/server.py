@@ -20,7 +20,9 @@ def serving(app: Any) -> Iterator[httpx.Client]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, lifespan="on", proxy_headers=False)
+        config = uvicorn.Config(
+            app, log_config=None, lifespan="on", proxy_headers=False, http="h11", ws="none"
+        )
         server, loop = uvicorn.Server(config), WatchedLoop()
 
         def run() -> None:
