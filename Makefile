@@ -1,5 +1,5 @@
-# make ray-demo  two replicas on Ray Serve on this machine; one is killed amid its work
 # make demo    from nothing to pictures in out/demo: set-up, server, one request, stop
+# make ray-demo  two replicas on Ray Serve on this machine; one is killed amid its work
 # make test    the tests, without slow ones and those that need other programs; make test-all runs those, too (workers=4 on four cores)
 # make audit   are the pinned packages safe?
 # make check   format, lint, types, import rules (CHECK=fix to mend what can be mended)
