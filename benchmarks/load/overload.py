@@ -27,6 +27,7 @@ CLIENTS = 4
 START_SECONDS = 180
 PATIENCE = 400
 HEALTH_EVERY = 0.1
+MEMORY_EVERY = 1.0
 _OK = 200
 _LATE = 504
 _REFUSED = (429, 503, _LATE)
@@ -49,15 +50,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of the whole run. `capacity` and `offered` are requests a second, memory is in MiB."""
+    """Of the whole run. `capacity` and `offered` are requests a second, `memory` (MiB) is of before and meanwhile."""
 
     seconds: float
     capacity: float
     offered: float
     answers: tuple[Answer, ...]
     health: tuple[float, ...]
-    memory_before: float
-    memory_after: float
+    memory: tuple[float, ...]
 
     @property
     def drawn(self) -> tuple[float, ...]:
@@ -81,15 +81,14 @@ async def measure(seconds: float, factor: float, requests: int, settings: Sequen
     async with _service(settings) as (process, client):
         await _together(client, CLIENTS)  # the models load
         capacity = await _capacity(client, min(30.0, seconds))
-        before = process.memory_info().rss / _MIB
-        health = list[float]()
-        watch = asyncio.create_task(_watch_health(client, health))
+        memory, health = [_memory(process)], list[float]()
+        watch = asyncio.gather(_watch_health(client, health), _watch_memory(process, memory))
         answers = await _offer(client, capacity * factor, seconds, requests)
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
-        after = process.memory_info().rss / _MIB
-    return Outcome(seconds, capacity, capacity * factor, answers, tuple(health), before, after)
+    offered = capacity * factor
+    return Outcome(seconds, capacity, offered, answers, tuple(health), tuple(memory))
 
 
 async def _offer(
@@ -144,6 +143,17 @@ async def _watch_health(client: httpx.AsyncClient, found: list[float]) -> None:
             good = False
         found.append(time.perf_counter() - started if good else float("inf"))
         await asyncio.sleep(HEALTH_EVERY)
+
+
+async def _watch_memory(process: psutil.Process, found: list[float]) -> None:
+    """Until cancelled."""
+    while True:
+        await asyncio.sleep(MEMORY_EVERY)
+        found.append(_memory(process))
+
+
+def _memory(process: psutil.Process) -> float:
+    return process.memory_info().rss / _MIB
 
 
 @asynccontextmanager
@@ -209,7 +219,7 @@ def table(outcome: Outcome) -> str:
         _row("`/health` meanwhile", outcome.health, "ms"),
         "",
         f"{len(outcome.failures)} of {len(outcome.answers)} requests were neither drawn nor refused with a reason. "
-        f"Memory: {outcome.memory_before:.0f} MB before, {outcome.memory_after:.0f} MB after.",
+        f"Memory: {_quarters(outcome.memory)} MB before and after each quarter of the time.",
     ]
     return "\n".join(lines)
 
@@ -232,3 +242,8 @@ def write(document: Path, name: str, text: str) -> None:
     head, rest = whole.split(begin, 1)
     tail = rest.split(end, 1)[1]
     document.write_text(f"{head}{begin}\n\n{text}\n\n{end}{tail}", "utf-8")
+
+
+def _quarters(values: Sequence[float]) -> str:
+    """The first, then the last of each quarter."""
+    return ", ".join(f"{values[(len(values) - 1) * part // 4]:.0f}" for part in range(5))

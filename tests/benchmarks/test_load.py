@@ -14,7 +14,7 @@ PICTURE, FULL = Answer(200, 2.0), Answer(503, 0.004, "7")
 
 
 def outcome(*answers: Answer) -> Outcome:
-    return Outcome(120.0, 0.7, 1.4, answers, (0.002, 0.004, 0.05), 1100.0, 1101.0)
+    return Outcome(120.0, 0.7, 1.4, answers, (0.002, 0.004, 0.05), (1.0, 3.0, 5.0, 5.0, 4.0, 4.0))
 
 
 def test_what_is_drawn_refused_and_neither_is_told_apart():
@@ -43,7 +43,7 @@ def test_the_table():
     assert "| refused (503, 504) | 1 | 4 ms | 4 ms | 4 ms |" in told
     assert "| `/health` meanwhile | 3 | 4 ms | 50 ms | 50 ms |" in told
     assert "0 of 4 requests were neither" in told
-    assert "1100 MB before, 1101 MB after" in told
+    assert "Memory: 1, 3, 5, 5, 4 MB before and after each quarter" in told
 
 
 def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path):

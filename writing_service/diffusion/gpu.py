@@ -24,6 +24,7 @@ from writing_service.diffusion.devices import (
 )
 from writing_service.diffusion.doors import GPUMemory, GPUStatus
 from writing_service.diffusion.footprint import footprint_of
+from writing_service.diffusion.heap import Heap
 from writing_service.diffusion.profiles import (
     COSTS,
     FOR_FIXED_SIZES,
@@ -69,6 +70,7 @@ class GPUManager:
         self._models = models
         self._sensors = sensors
         self._tuning = Tuning()
+        self._heap = Heap()
         self._histories = threading.Lock()
         self._memory_history: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
         self._performance_history: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
@@ -144,8 +146,9 @@ class GPUManager:
         return True
 
     def after_picture(self) -> None:
-        """Bring offloaded models back to main memory, and give cached memory back if asked to."""
+        """Bring offloaded models back to main memory, and give memory that nobody uses back."""
         self._tuning.release()
+        self._heap.trim()
         if self.optimization_profile.memory_efficient:
             self.empty_cache()
 
