@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.api.server import serving
 from tests.fakes import fake_app
-from writing_service.api.bodies import parse_json
+from writing_service.api.bodies import LINGER_SECONDS, parse_json
 
 PATH = "/api/writing/generate-writing-image-binary"
 JSON = {"Content-Type": "application/json"}
@@ -137,6 +137,35 @@ def test_wrong_types_and_huge_numbers_name_their_field(
     answer = client.post(PATH, json={"word": "学", **fields})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"].split(".")[0] == next(iter(fields))
+
+
+@pytest.mark.parametrize("size", [70_000, 700_000])
+def test_whoever_sends_all_before_reading_is_told_that_it_is_too_much(
+    client: httpx.Client, size: int
+):
+    for _ in range(10):
+        with connected(client) as connection:
+            connection.sendall(head(f"Content-Length: {size}"))
+            for start in range(0, size, 10_000):
+                connection.sendall(b" " * min(10_000, size - start))
+                time.sleep(0.001)
+            answer = answer_of(connection)
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"larger than 65536 bytes" in answer
+
+
+@pytest.mark.parametrize("more", [(), ("Expect: 100-continue",)])
+def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(
+    client: httpx.Client, more: tuple[str, ...]
+):
+    with connected(client) as connection:
+        started = time.monotonic()
+        connection.sendall(head("Content-Length: 700000", *more))
+        begun = connection.recv(65536)
+        assert time.monotonic() - started < LINGER_SECONDS / 2
+        assert begun.startswith(b"HTTP/1.1 413 ")
+        answer_of(connection)  # closed in the end
+        assert time.monotonic() - started < 10 * LINGER_SECONDS
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "٣", "9" * 5000, "40, 41"])

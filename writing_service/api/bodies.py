@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
@@ -11,6 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from writing_service.api.problems import refusal
 
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1024 * 1024
+"""So long, and so much, is a body that is too large still taken in, and thrown away."""
+
+_TOO_LARGE = 413
 _DEEPEST = 16
 """Levels of lists and objects in each other; a request has three."""
 
@@ -37,7 +43,10 @@ class BodyReader:
             _check(Headers(scope=scope), body)
         except _Refused as error:
             answer = refusal(scope, error.reason, error.status, str(error), error.headers)
-            await answer(scope, receive, send)
+            if error.status == _TOO_LARGE and "expect" not in Headers(scope=scope):
+                await _answered_to_a_sender(answer, scope, receive, send)
+            else:
+                await answer(scope, receive, send)
         except _Gone:
             return
         else:
@@ -74,7 +83,7 @@ class BodyReader:
     def _too_large(self) -> "_Refused":
         return _Refused(
             "body_too_large",
-            413,
+            _TOO_LARGE,
             f"The body is larger than {self._max_bytes} bytes; send a smaller one.",
             {"Connection": "close"},
         )
@@ -104,6 +113,32 @@ def parse_json(body: bytes) -> Any:
         raise _too_deep() from None
     _check_depth_and_text(value)
     return value
+
+
+async def _answered_to_a_sender(
+    answer: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Answer at once, but close only when what still comes is taken in: a socket that is closed before resets the
+    connection, and whoever is still sending never reads the answer.
+    """
+
+    async def unfinished(message: Message) -> None:
+        last = message["type"] == "http.response.body"
+        await send({**message, "more_body": True} if last else message)
+
+    await answer(scope, receive, unfinished)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            await _thrown_away(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _thrown_away(receive: Receive) -> None:
+    count, more = 0, True
+    while more and count < LINGER_BYTES:
+        message = await receive()
+        count += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 class _Refused(Exception):
