@@ -33,7 +33,7 @@ RUNTIME := $(VENV)/runtime.stamp
 DEV := $(VENV)/dev.stamp
 RAY := $(VENV)/ray.stamp
 
-.PHONY: demo ray-demo test test-all test-ray audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-ray bench-strokes clean
+.PHONY: demo ray-demo test test-all test-rest test-ray audit check serve embedded gallery eval-embedded bench-conditioning bench-embedded bench-encoding bench-engine bench-gpu bench-legibility bench-load bench-meaning bench-memory bench-ray bench-strokes clean
 .DELETE_ON_ERROR:
 
 demo: $(RUNTIME)
@@ -49,8 +49,10 @@ PYTEST = $(BIN)/python -m pytest -n $(workers) --dist loadscope
 test: $(DEV)
 	$(PYTEST) -m "not slow and not services"
 
-# What `make test` leaves out, after it.
-test-all: test $(RAY)
+test-all: test test-rest
+
+# What `make test` leaves out.
+test-rest: $(RAY)
 	$(PYTEST) -m "slow or services"
 
 # Of Ray alone; one after the other, for each starts a cluster.
