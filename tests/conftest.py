@@ -32,8 +32,8 @@ _WHAT = {"services": "that need another program or an extra", "slow": "that take
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """By marker."""
-    left_out = items[0].config.stash.setdefault(_LEFT_OUT, Counter())
     for item in items:
+        left_out = item.config.stash.setdefault(_LEFT_OUT, Counter())
         left_out.update([next((name for name in _WHAT if item.get_closest_marker(name)), "")])
 
 
