@@ -40,6 +40,7 @@ def ray_pods() -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("path", [PLAIN, RAY], ids=lambda one: one.stem)
 def test_kubernetes_takes_every_document(path: Path, version: str):
+    assert len(documents(path)) > 1
     for kind, one in documents(path).items():
         if kind != "RayService":  # KubeRay's own
             kubernetes_validate.validate(one, version, strict=True)
