@@ -155,6 +155,17 @@ class EncodedPool:
             np.array([bucket.styles[place] for place in places]),
         )
 
+    def some(self, most: int) -> tuple[Batch, Tensor]:
+        """As many whole pictures of the first bucket as there are, up to `most`, and their styles (n,)."""
+        bucket, encoded = self._pool.buckets[0], self._buckets[0]
+        number = min(most, encoded.added, bucket.capacity)
+        batch = Batch(
+            encoded.latents[:number].float(),
+            encoded.words[:number].float()[:, None],
+            encoded.tokens[:number, 0].long(),
+        )
+        return batch, torch.tensor(bucket.styles[:number], device=self._device)
+
     def batch(self, drawn: Draw, places: Tensor, captions: Tensor) -> Batch:
         """What was drawn, with the draw's places and captions as tensors."""
         encoded = self._buckets[drawn.bucket]

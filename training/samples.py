@@ -32,7 +32,7 @@ PLANES = 7
 WORD_ALONE = 0.08
 """Share of the samples without a subject."""
 
-FROM_TEXT = 0.25
+FROM_TEXT = 0.15
 """Share with a common subject that the control images do not show: it must be learnt from the text."""
 
 Looks = Mapping[str, Sequence[int]]
