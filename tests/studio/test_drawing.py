@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.api.server import serving
 from tests.studio.conftest import OpenStudio
@@ -246,6 +246,23 @@ def test_the_shelf_survives_a_reload(studio: OpenStudio, quick_server: str):
     expect(entries).to_have_count(0)
     page.reload()
     expect(page.locator("#shelf-note")).to_contain_text("kept here, in this browser alone")
+
+
+def test_the_shelf_fills_the_form_as_soon_as_there_are_choices(
+    studio: OpenStudio, quick_server: str
+):
+    page = studio(quick_server)
+    ask(page, "猫", "cat")
+    expect(page.locator("#caption")).to_contain_text("猫")
+    held: list[Route] = []
+    page.route("**/api/writing/status", lambda route: held.append(route))
+    page.reload()
+    page.locator(".entry-open").click()
+    expect(page.locator("#caption")).to_contain_text("猫")
+    expect(page.locator("#word")).to_have_value("")
+    held[0].continue_()
+    expect(page.locator("#word")).to_have_value("猫")
+    expect(page.locator("#translation")).to_have_value("cat")
 
 
 def test_the_shipped_checkpoint_draws_in_the_studio(studio: OpenStudio):

@@ -136,6 +136,7 @@ async function learnOptions() {
   try {
     offer(await service.options());
     byId("draw").disabled = false;
+    if (presented()) fillIn(presented()); // Someone was quicker at the shelf.
     return true;
   } catch (error) {
     if (!(error instanceof service.Problem)) throw error;
@@ -169,9 +170,13 @@ function showAgain(entry) {
   if (running) return;
   byId("notice").hidden = true;
   present(entry);
-  if (!byId("draw").disabled) write({ ...entry.request, seed: entry.metadata.seed_used }); // Else there are no choices.
-  practise();
+  if (!byId("draw").disabled) fillIn(entry); // Else there are no choices yet.
   byId("stage").focus();
+}
+
+function fillIn(entry) {
+  write({ ...entry.request, seed: entry.metadata.seed_used });
+  practise();
 }
 
 // Wiring.
