@@ -6,14 +6,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
-from diffusers.models.attention_processor import Attention, FusedAttnProcessor2_0
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.gpu.assembly import Tweak, assembled, make_job
 from benchmarks.gpu.bench import Bench, free_memory
+from writing_service.diffusion import fusing
 
 FEW, MORE = 2, 10
 """Steps of the two pictures whose difference tells what a step costs."""
@@ -32,14 +33,6 @@ class Variant:
     settings: Mapping[str, Any] = field(default_factory=dict)
     tweak: Tweak | None = None
     within: Callable[[], Any] | None = None
-
-
-def fused(base: Any, networks: Mapping[Any, Any]) -> None:
-    """Query, key and value by one product, in the UNet and every ControlNet."""
-    for module in _modules(base, networks):
-        if isinstance(module, Attention):
-            module.fuse_projections(fuse=True)
-            module.set_processor(FusedAttnProcessor2_0())
 
 
 def compiled(names: tuple[str, ...], mode: str = "default", dynamic: bool | None = None) -> Tweak:
@@ -112,7 +105,7 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
-    "fused projections": Variant(tweak=fused),
+    "projections not joined": Variant(within=partial(patch.object, fusing, "join_projections")),
     "blocks and residual blocks compiled": Variant(
         {"fuse_blocks": False}, compiled(("ResnetBlock2D",))
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -14,6 +15,17 @@ from torch import Tensor, nn
 from writing_service.diffusion.fusing import fuse_blocks, why_not
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+DENOISER: dict[str, Any] = {
+    "block_out_channels": (32, 64),
+    "layers_per_block": 1,
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+    "transformer_layers_per_block": (1, 2),
+    "attention_head_dim": (2, 4),
+    "cross_attention_dim": 24,
+    "norm_num_groups": 8,
+    "use_linear_projection": True,
+}
 
 # The interpreter's exp is NumPy's, which says so when it gives infinity; the logistic function is 0 there.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
@@ -45,6 +57,25 @@ def both(network: nn.Module, *given: Any, **named: Any) -> tuple[Tensor, Tensor]
         answers = [one(*given, **named) for one in (network, fused)]
     plain, changed = [one if isinstance(one, Tensor) else one[0] for one in answers]
     return plain, changed
+
+
+def transformer_of(blocks: int) -> Transformer2DModel:
+    """As SDXL's, 32 channels wide."""
+    return Transformer2DModel(
+        2,
+        16,
+        num_layers=blocks,
+        in_channels=32,
+        norm_num_groups=8,
+        use_linear_projection=True,
+        cross_attention_dim=24,
+    )
+
+
+def denoised() -> tuple[Tensor, Tensor, Tensor]:
+    """What DENOISER's networks are given: latents, a timestep, text."""
+    text = torch.randn(2, 7, 24, device=DEVICE)
+    return torch.randn(2, 4, 8, 8, device=DEVICE), torch.tensor(3, device=DEVICE), text
 
 
 def test_a_cpu_has_no_kernels() -> None:
@@ -87,47 +118,72 @@ def test_residual_block_is_diffusers(wide: int, embedding: int | None) -> None:
 
 
 @needs_triton
-def test_transformer_is_diffusers() -> None:
-    transformer = Transformer2DModel(
-        2, 16, in_channels=32, norm_num_groups=8, use_linear_projection=True, cross_attention_dim=24
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_transformer_is_diffusers(rows: int, blocks: int) -> None:
+    text = torch.randn(rows, 7, 24, device=DEVICE)
+    given = image(rows, 32, 6, 10)
+    plain, fused = both(
+        transformer_of(blocks), given, encoder_hidden_states=text, return_dict=False
     )
-    text = torch.randn(2, 7, 24, device=DEVICE)
-    given = image(2, 32, 6, 10)
-    plain, fused = both(transformer, given, encoder_hidden_states=text, return_dict=False)
     torch.testing.assert_close(fused, plain, atol=1e-3, rtol=1e-3)
 
 
 @needs_triton
-def test_masked_text_is_diffusers() -> None:
-    transformer = Transformer2DModel(
-        2, 16, in_channels=32, norm_num_groups=8, use_linear_projection=True, cross_attention_dim=24
-    )
-    text, mask = torch.randn(1, 7, 24, device=DEVICE), torch.ones(1, 7, device=DEVICE)
-    mask[:, 4:] = 0
-    plain, fused = both(
-        transformer,
-        image(1, 32, 4, 4),
-        encoder_hidden_states=text,
-        encoder_attention_mask=mask,
-        return_dict=False,
-    )
-    torch.testing.assert_close(fused, plain)
+@pytest.mark.parametrize("biases", [False, True])
+def test_masked_transformer_is_diffusers(biases: bool) -> None:
+    of_text, of_pixels = torch.ones(2, 7, device=DEVICE), torch.ones(2, 16, device=DEVICE)
+    of_text[0, 4:], of_text[1, :2], of_pixels[:, 9:] = 0, 0, 0
+    masks = {"encoder_attention_mask": of_text, "attention_mask": of_pixels}
+    if biases:
+        masks = {name: (mask[:, None] - 1) * 10000 for name, mask in masks.items()}
+    given = {
+        "encoder_hidden_states": torch.randn(2, 7, 24, device=DEVICE),
+        "return_dict": False,
+    }
+    transformer, picture = transformer_of(2), image(2, 32, 4, 4)
+    plain, fused = both(transformer, picture, **given, **masks)
+    torch.testing.assert_close(fused, plain, atol=1e-3, rtol=1e-3)
+    with torch.no_grad():
+        unmasked = transformer(picture, **given)[0]
+    assert (fused - unmasked).abs().max() > 0.1
+
+
+@needs_triton
+def test_fusing_again_changes_nothing() -> None:
+    transformer = transformer_of(2).to(DEVICE)
+    given = (image(1, 32, 4, 4), torch.randn(1, 7, 24, device=DEVICE))
+    answers = list[Tensor]()
+    for _ in range(2):
+        fuse_blocks(transformer)
+        with torch.no_grad():
+            answers.append(transformer(*given).sample)
+    assert torch.equal(*answers)
 
 
 @needs_triton
 def test_whole_unet_is_diffusers() -> None:
     unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 4),
-        cross_attention_dim=24,
-        norm_num_groups=8,
-        use_linear_projection=True,
+        sample_size=8, up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), **DENOISER
     ).to(memory_format=torch.channels_last)
-    sample = torch.randn(2, 4, 8, 8, device=DEVICE)
-    text = torch.randn(2, 7, 24, device=DEVICE)
-    plain, fused = both(unet, sample, torch.tensor(3, device=DEVICE), encoder_hidden_states=text)
+    mask = torch.ones(2, 7, device=DEVICE)
+    mask[:, 5:] = 0
+    for masks in ({}, {"encoder_attention_mask": mask}):
+        plain, fused = both(unet, *denoised(), **masks)
+        torch.testing.assert_close(fused, plain, atol=2e-3, rtol=2e-3)
+
+
+@needs_triton
+def test_whole_controlnet_is_diffusers() -> None:
+    controlnet = ControlNetModel(conditioning_embedding_out_channels=(4, 8), **DENOISER)
+    hints = torch.rand(2, 3, 16, 16, device=DEVICE)
+    plain, fused = both(controlnet, *denoised(), hints, return_dict=False)
     torch.testing.assert_close(fused, plain, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_take_no_more_memory(dtype: torch.dtype) -> None:
+    controlnet = ControlNetModel(**DENOISER).to(dtype)
+    before = sum(one.nbytes for one in controlnet.parameters())
+    fuse_blocks(controlnet)
+    assert sum(one.nbytes for one in controlnet.parameters()) == before

@@ -2,7 +2,8 @@
 
 Where a block adds biases, a timestep's embedding and its own input, torch reads and writes the whole image each time,
 and its group norms copy it besides. Here the norms take up what is added before them and the last sums are one
-(`group_norm.py`), and images stay channels last. Weights stay where they are.
+(`group_norm.py`), and images stay channels last. Weights stay where they are, but for those that transformers multiply
+by the same numbers (`joint_projections.py`).
 """
 
 from importlib.util import find_spec
@@ -15,6 +16,8 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from writing_service.diffusion.joint_projections import join_projections, texts_for
+
 
 def why_not(device: torch.device) -> str | None:
     """Why blocks cannot be fused on this device; None where they can."""
@@ -25,6 +28,7 @@ def why_not(device: torch.device) -> str | None:
 
 def fuse_blocks(network: nn.Module) -> None:
     """Have the network's blocks run fused from now on; those of other kinds than SDXL's run as they are."""
+    # Modules are found as this goes: a list of all would keep what is let go on the way.
     for module in network.modules():
         if fused := _fused(module):
             cast(Any, module).forward = fused
@@ -90,16 +94,17 @@ class _Residual:
 
 
 class _Transformer:
-    """The forward pass of a transformer over an image's pixels."""
+    """The forward pass of a transformer over an image's pixels, whose blocks' products are joined."""
 
     def __init__(self, transformer: Any) -> None:
+        join_projections(transformer)
         self._transformer = transformer
-        self._plain = transformer.forward
 
     def __call__(
         self,
         image: Tensor,
-        *arguments: Any,
+        encoder_hidden_states: Any = None,
+        *,
         attention_mask: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
         return_dict: bool = True,
@@ -107,20 +112,27 @@ class _Transformer:
     ) -> Any:
         from writing_service.diffusion.group_norm import add, group_norm
 
-        masks = {"attention_mask": attention_mask, "encoder_attention_mask": encoder_attention_mask}
-        if arguments or any(mask is not None for mask in masks.values()):
-            return self._plain(image, *arguments, return_dict=return_dict, **masks, **given)
+        given["attention_mask"] = _bias(attention_mask, image.dtype)
+        given["encoder_attention_mask"] = _bias(encoder_attention_mask, image.dtype)
         given.pop("added_cond_kwargs", None)
         transformer = self._transformer
         # Channels last, an image is the list of its pixels.
         pixels = group_norm(image, transformer.norm).permute(0, 2, 3, 1)
         hidden = transformer.proj_in(pixels.flatten(1, 2))
-        for block in transformer.transformer_blocks:
-            hidden = block(hidden, **masks, **given)
+        texts = texts_for(transformer, encoder_hidden_states)
+        for block, text in zip(transformer.transformer_blocks, texts, strict=True):
+            hidden = block(hidden, encoder_hidden_states=text, **given)
         hidden = F.linear(hidden, transformer.proj_out.weight)
         hidden = hidden.unflatten(1, pixels.shape[1:3]).permute(0, 3, 1, 2)
         answer = add(image, hidden, transformer.proj_out.bias)
         return Transformer2DModelOutput(sample=answer) if return_dict else (answer,)
+
+
+def _bias(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """What attention adds to its scores, as diffusers makes it of a mask; networks may have made it already."""
+    if mask is None or mask.ndim != 2:
+        return mask
+    return (1 - mask.to(dtype)).unsqueeze(1) * -10000.0
 
 
 def _without_bias(conv: nn.Conv2d, image: Tensor) -> Tensor:
