@@ -22,6 +22,8 @@ def plain(bench: Bench) -> None:
     options = bench.options
     peer = _peer(bench)
     for side, pictures in ((options.side, 1), (options.side, 4), (options.side // 2, 1)):
+        if pictures not in options.batches:
+            continue
         job = make_job(side, options.steps, pictures)
         measure(bench, f"diffusers {side}² × {pictures}", lambda one: _draw(peer, one), job)
 

@@ -105,7 +105,9 @@ VARIANTS: Mapping[str, Variant] = {
     ),
     "cuDNN's attention": Variant(within=partial(preferred, SDPBackend.CUDNN_ATTENTION)),
     "flash attention": Variant(within=partial(preferred, SDPBackend.FLASH_ATTENTION)),
-    "projections not joined": Variant(within=partial(patch.object, fusing, "join_projections")),
+    "as the profile, projections not joined": Variant(
+        within=partial(patch.object, fusing, "join_projections")
+    ),
     "blocks and residual blocks compiled": Variant(
         {"fuse_blocks": False}, compiled(("ResnetBlock2D",))
     ),

@@ -150,8 +150,8 @@ class GPUSettings(Slice):
     """Records the networks' passes and replays them; the first batch of each form waits for its recording, which keeps
     memory."""
     fuse_blocks: bool | None
-    """Runs residual blocks and group norms by kernels of our own, which need triton (it comes with torch for CUDA);
-    rounds a little otherwise."""
+    """Runs residual blocks and group norms by kernels of our own, which need triton (it comes with torch for CUDA), and
+    attention by fewer products; rounds a little otherwise."""
     max_batch_size: Annotated[int, Field(ge=1, le=64)] | None
     """Pictures of 1024² that share a step; of smaller ones more do."""
 
