@@ -15,9 +15,9 @@ from diffusers import ControlNetModel, StableDiffusionXLControlNetPipeline
 
 from writing_service.app import assemble_generator
 from writing_service.config import Settings, load_settings
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
-from writing_service.diffusion.parts import EMBEDDED
 from writing_service.types import GenerationJob, Size, WritingRequest
 
 SIDES = (256, 512, 1024)

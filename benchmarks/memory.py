@@ -1,4 +1,4 @@
-"""Where the figures of `writing_service/diffusion/footprint.py` come from. Run by `make bench-memory`; takes no GPU.
+"""Where the figures of `diffusion/device/footprint.py` come from. Run by `make bench-memory`; takes no GPU.
 
 SDXL's networks are built and run with fake tensors in 16 bits, and the bytes that live at once are counted. A guided
 picture is two rows. What CUDA adds to that (context, workspaces, fragmentation) is the reserve of `footprint.py`.

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from writing_service.config import load_settings
-from writing_service.diffusion.capacity import Machine
-from writing_service.diffusion.parts import EMBEDDED
+from writing_service.diffusion.checkpoints.capacity import Machine
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
 from writing_service.doctor import Finding, advice, examine
 
 GIB = 2**30

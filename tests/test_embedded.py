@@ -19,7 +19,7 @@ from PIL import Image
 from tests.api.server import serving
 from writing_service.app import create_app
 from writing_service.config import load_settings
-from writing_service.diffusion.parts import EMBEDDED
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
 
 JSON = "/api/writing/generate-writing-image"
 BINARY = "/api/writing/generate-writing-image-binary"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.diffusion.test_gpu import gpu_of, profile_on
 from writing_service.config import load_settings
-from writing_service.diffusion.profiles import BY_MEMORY
+from writing_service.diffusion.device.profiles import BY_MEMORY
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "operations.md").read_text("utf-8")
 OVERRIDES = sorted(

@@ -30,7 +30,7 @@ from writing_service.conditioning.fan_out import build_fan_out
 from writing_service.conditioning.segmentation import BACKGROUND, WORD_COLOURS
 from writing_service.config import AIGenerationSettings, Settings
 from writing_service.diffusion.cache import ModelCache
-from writing_service.diffusion.detectors import LearnedDetector, learned_methods
+from writing_service.diffusion.detection.detectors import LearnedDetector, learned_methods
 from writing_service.diffusion.doors import GPUWatch, PictureLoader
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader

@@ -13,7 +13,7 @@ import pynvml
 
 from writing_service import __version__
 from writing_service.config import FontSettings, GPUSettings, Settings, config_folder
-from writing_service.diffusion.capacity import (
+from writing_service.diffusion.checkpoints.capacity import (
     GIB,
     Demand,
     Machine,
@@ -21,15 +21,15 @@ from writing_service.diffusion.capacity import (
     gib,
     memory_shortage,
 )
-from writing_service.diffusion.detector_sources import (
+from writing_service.diffusion.checkpoints.hub import HubModel, HuggingFaceHub, ModelHub
+from writing_service.diffusion.checkpoints.known_models import known_bytes
+from writing_service.diffusion.checkpoints.locating import Located, at_hand, obstacles
+from writing_service.diffusion.checkpoints.parts import Part, parts_of
+from writing_service.diffusion.detection.sources import (
     INSTALL_EXTRA,
     DetectorSource,
     detector_sources,
 )
-from writing_service.diffusion.hub import HubModel, HuggingFaceHub, ModelHub
-from writing_service.diffusion.known_models import known_bytes
-from writing_service.diffusion.locating import Located, at_hand, obstacles
-from writing_service.diffusion.parts import Part, parts_of
 from writing_service.errors import ConfigurationError, ModelsUnavailable
 from writing_service.legibility.reading import READERS
 from writing_service.rendering.fonts import font_library

@@ -13,14 +13,14 @@ from PIL import Image
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.networks import models_of
 from writing_service.diffusion.batching import ROWS
-from writing_service.diffusion.compiling import BatchSizes
-from writing_service.diffusion.controls import controls_of
-from writing_service.diffusion.denoising import Denoiser
+from writing_service.diffusion.denoising.controls import controls_of
+from writing_service.diffusion.denoising.denoiser import Denoiser
+from writing_service.diffusion.denoising.texts import TokenCounter
+from writing_service.diffusion.device.compiling import BatchSizes
+from writing_service.diffusion.device.profiles import FOR_FIXED_SIZES
+from writing_service.diffusion.device.recording import Recorder
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.diffusion.profiles import FOR_FIXED_SIZES
-from writing_service.diffusion.recording import Recorder
-from writing_service.diffusion.texts import TokenCounter
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob, Size
 
 Tweak = Callable[[Any, Mapping[ConditioningKind, Any]], None]

@@ -16,9 +16,9 @@ import torch
 
 from benchmarks.gpu.options import Options
 from writing_service.config import GPUSettings
-from writing_service.diffusion.devices import choose_device, detect_devices
+from writing_service.diffusion.device.devices import choose_device, detect_devices
+from writing_service.diffusion.device.sensors import GIB
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.sensors import GIB
 
 PATIENCE_SECONDS = 25.0
 """After so long, what takes long is not repeated any more."""

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu import networks
 from benchmarks.gpu.bench import Bench, NotHere
 from benchmarks.gpu.networks import SDXL, TINY, UNION_KINDS, Shape
-from writing_service.diffusion.steering import StepInput
-from writing_service.diffusion.unet import SteppedUNet
+from writing_service.diffusion.denoising.steering import StepInput
+from writing_service.diffusion.denoising.unet import SteppedUNet
 
 TERA = 1e12
 SUSTAINED_SECONDS = 2.0

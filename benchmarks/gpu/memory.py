@@ -11,10 +11,10 @@ import torch
 
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench
-from writing_service.diffusion.devices import DeviceInfo
-from writing_service.diffusion.footprint import footprint_of
-from writing_service.diffusion.profiles import BY_MEMORY, OptimizationProfile, fitted
-from writing_service.diffusion.sensors import GIB
+from writing_service.diffusion.device.devices import DeviceInfo
+from writing_service.diffusion.device.footprint import footprint_of
+from writing_service.diffusion.device.profiles import BY_MEMORY, OptimizationProfile, fitted
+from writing_service.diffusion.device.sensors import GIB
 from writing_service.errors import GenerationFailed
 
 STEPS = 2
@@ -151,7 +151,7 @@ def _shortages() -> Generator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             told.append(record.getMessage())
 
-    logger, listener = logging.getLogger("writing_service.diffusion.thrift"), Listener()
+    logger, listener = logging.getLogger("writing_service.diffusion.denoising.thrift"), Listener()
     logger.addHandler(listener)
     logger.propagate = False
     try:

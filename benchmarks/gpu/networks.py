@@ -27,7 +27,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.gpu.bench import NotHere
-from writing_service.diffusion.parts import EMBEDDED
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
 from writing_service.types import ConditioningKind
 
 Options = Mapping[str, Any]

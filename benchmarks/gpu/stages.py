@@ -12,7 +12,7 @@ import torch
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench
 from writing_service.conditioning.fan_out import build_fan_out
-from writing_service.diffusion.picture import Direction
+from writing_service.diffusion.denoising.picture import Direction
 from writing_service.encoding import encode_picture, to_base64
 from writing_service.rendering.fonts import FontLibrary
 from writing_service.rendering.glyphs import WordRenderer

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu.assembly import Engine, assembled, make_job
 from benchmarks.gpu.bench import Bench, NotHere
-from writing_service.diffusion.picture import Picture
+from writing_service.diffusion.denoising.picture import Picture
 
 STEPS = 3
 SLOWEST_TOLD = 20

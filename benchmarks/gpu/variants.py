@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from benchmarks.gpu.assembly import Tweak, assembled, make_job
 from benchmarks.gpu.bench import Bench, free_memory
-from writing_service.diffusion import fusing
+from writing_service.diffusion.device import fusing
 
 FEW, MORE = 2, 10
 """Steps of the two pictures whose difference tells what a step costs."""

@@ -30,9 +30,9 @@ from benchmarks.legibility.words import WORDS, Word, some
 from writing_service import legibility
 from writing_service.app import assemble_generator
 from writing_service.config import load_settings
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.loader import ModelLoader
-from writing_service.diffusion.parts import EMBEDDED
 from writing_service.legibility.reading import read_word
 from writing_service.legibility.score import LegibilityScorer
 from writing_service.types import AIGenerationResult, WritingRequest

@@ -1,6 +1,6 @@
 """Memory that runs out around the networks, stage by stage: one answer says so, and the next is drawn.
 
-What the networks themselves do about it is in tests/diffusion/test_engine.py.
+What the networks themselves do about it is in tests/diffusion/denoising/test_engine.py.
 """
 
 from pathlib import Path

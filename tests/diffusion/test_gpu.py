@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from tests.diffusion.conftest import gpu_settings
 from writing_service.config import ModelSettings, load_settings
-from writing_service.diffusion.advice import Situation, recommendations
-from writing_service.diffusion.devices import (
+from writing_service.diffusion.device.advice import Situation, recommendations
+from writing_service.diffusion.device.devices import (
     bfloat16_pays,
     choose_dtype,
     convolution_seconds,
     describe_cuda,
 )
+from writing_service.diffusion.device.footprint import footprint_of
+from writing_service.diffusion.device.profiles import COSTS, OptimizationProfile
+from writing_service.diffusion.device.sensors import GIB, SensorReading, read_sensors
 from writing_service.diffusion.fake import FakeNVML
-from writing_service.diffusion.footprint import footprint_of
 from writing_service.diffusion.gpu import DeviceInfo, GPUManager
-from writing_service.diffusion.profiles import COSTS, OptimizationProfile
-from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
 from writing_service.errors import ConfigurationError
 
 CPU = DeviceInfo("cpu", "a CPU")

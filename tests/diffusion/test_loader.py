@@ -21,11 +21,11 @@ from tests.diffusion.tiny_models import KINDS, tiny_vae
 from writing_service.app import assemble_generator, create_app
 from writing_service.config import CacheSettings, DetectorSettings, load_settings
 from writing_service.diffusion.cache import ModelCache
-from writing_service.diffusion.capacity import Machine
-from writing_service.diffusion.detectors import learned_methods
+from writing_service.diffusion.checkpoints.capacity import Machine
+from writing_service.diffusion.checkpoints.hub import HubModel
+from writing_service.diffusion.checkpoints.known_models import INSTEAD_OF
+from writing_service.diffusion.detection.detectors import learned_methods
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.hub import HubModel
-from writing_service.diffusion.known_models import INSTEAD_OF
 from writing_service.diffusion.loader import FAILURE_TOLD_FOR_SECONDS, ModelLoader
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.errors import ConfigurationError, ModelsUnavailable

@@ -37,7 +37,7 @@ from tests.diffusion.conftest import (
 )
 from tests.diffusion.faults import before_runs
 from tests.diffusion.tiny_models import FACTOR, KINDS, tiny_vae
-from writing_service.diffusion.controls import UNION_MODES
+from writing_service.diffusion.denoising.controls import UNION_MODES
 from writing_service.diffusion.doors import Progress, Stage
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
 from writing_service.errors import GenerationFailed, InvalidRequest, ServiceUnavailable

@@ -13,7 +13,7 @@ import pytest
 
 from tests.api.server import serving
 from tests.diffusion.conftest import Loaders, loaders, model_settings
-from tests.diffusion.test_worker import drawing_threads, kill
+from tests.diffusion.denoising.test_worker import drawing_threads, kill
 from writing_service.app import create_app
 from writing_service.config import load_settings
 from writing_service.diffusion.loader import ModelLoader

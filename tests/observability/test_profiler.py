@@ -8,7 +8,7 @@ import pytest
 from tests.fakes import fake_generator
 from writing_service.app import create_profiler
 from writing_service.config import load_settings
-from writing_service.diffusion.devices import DeviceInfo
+from writing_service.diffusion.device.devices import DeviceInfo
 from writing_service.diffusion.gpu import GPUManager
 from writing_service.diffusion.tracing import TorchTracer
 from writing_service.errors import InvalidRequest

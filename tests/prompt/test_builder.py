@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from writing_service.config import load_settings
-from writing_service.diffusion.parts import EMBEDDED
-from writing_service.diffusion.texts import TokenCounter
+from writing_service.diffusion.checkpoints.parts import EMBEDDED
+from writing_service.diffusion.denoising.texts import TokenCounter
 from writing_service.prompt.builder import PromptBuilder
 from writing_service.prompt.semantics import SemanticAnalyzer
 from writing_service.prompt.styles import StyleDefinitions

@@ -115,7 +115,7 @@ class AnswerDesk:
             answer = replace(await self._encoded(request, result), cache=outcome)
             return _coalesced(answer) if joined else answer
         except MemoryError:
-            # The networks' own lack of memory is met in diffusion/thrift.py; this is all that is around them.
+            # The networks' own lack of memory is met in diffusion/denoising/thrift.py; this is all that is around them.
             raise GenerationFailed(
                 "Memory ran out while the picture was made; ask for a smaller one."
             ) from None

@@ -25,8 +25,8 @@ def methods(overrides: Overrides = None, as_json: Json = False) -> None:
     """The conditioning methods of each kind, with their options; of those that cannot be used here, what they need."""
     from writing_service.conditioning.fan_out import build_fan_out
     from writing_service.conditioning.registry import MethodAbout
-    from writing_service.diffusion.detector_sources import detector_sources
-    from writing_service.diffusion.hub import HuggingFaceHub
+    from writing_service.diffusion.checkpoints.hub import HuggingFaceHub
+    from writing_service.diffusion.detection.sources import detector_sources
 
     with failures_in_one_sentence():
         drawing = load_settings(overrides or ()).ai_generation

@@ -10,21 +10,26 @@ import torch
 from writing_service.config import ModelSettings
 from writing_service.diffusion.batching import ROWS
 from writing_service.diffusion.cache import LoadedModel, ModelCache, memory_of
-from writing_service.diffusion.capacity import GIB, Demand, Machine, memory_shortage
-from writing_service.diffusion.compiling import BatchSizes
-from writing_service.diffusion.controls import controls_of
-from writing_service.diffusion.denoising import ANY_SIZE, Denoiser
-from writing_service.diffusion.framing import NativeSizes
+from writing_service.diffusion.checkpoints.capacity import GIB, Demand, Machine, memory_shortage
+from writing_service.diffusion.checkpoints.hub import ModelHub
+from writing_service.diffusion.checkpoints.locating import Located, locate, repair
+from writing_service.diffusion.checkpoints.parts import Part, parts_of
+from writing_service.diffusion.checkpoints.reading import (
+    add_lora,
+    networks_of,
+    read_base,
+    read_network,
+)
+from writing_service.diffusion.checkpoints.schedulers import with_scheduler
+from writing_service.diffusion.denoising.controls import controls_of
+from writing_service.diffusion.denoising.denoiser import ANY_SIZE, Denoiser
+from writing_service.diffusion.denoising.framing import NativeSizes
+from writing_service.diffusion.denoising.texts import TokenCounter
+from writing_service.diffusion.device.compiling import BatchSizes
+from writing_service.diffusion.device.profiles import FOR_FIXED_SIZES
+from writing_service.diffusion.device.recording import Recorder
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.hub import ModelHub
-from writing_service.diffusion.locating import Located, locate, repair
-from writing_service.diffusion.parts import Part, parts_of
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.diffusion.profiles import FOR_FIXED_SIZES
-from writing_service.diffusion.reading import add_lora, networks_of, read_base, read_network
-from writing_service.diffusion.recording import Recorder
-from writing_service.diffusion.schedulers import with_scheduler
-from writing_service.diffusion.texts import TokenCounter
 from writing_service.errors import ModelsUnavailable, WritingServiceError
 from writing_service.types import ConditioningKind, Size
 

@@ -13,27 +13,27 @@ import psutil
 import torch
 
 from writing_service.config import GPUSettings, ModelSettings
-from writing_service.diffusion.advice import Situation, recommendations
 from writing_service.diffusion.batching import ROWS
-from writing_service.diffusion.compiling import BatchSizes
-from writing_service.diffusion.devices import (
+from writing_service.diffusion.device.advice import Situation, recommendations
+from writing_service.diffusion.device.compiling import BatchSizes
+from writing_service.diffusion.device.devices import (
     DeviceInfo,
     choose_device,
     choose_dtype,
     detect_devices,
 )
-from writing_service.diffusion.doors import GPUMemory, GPUStatus
-from writing_service.diffusion.footprint import footprint_of
-from writing_service.diffusion.heap import Heap
-from writing_service.diffusion.profiles import (
+from writing_service.diffusion.device.footprint import footprint_of
+from writing_service.diffusion.device.heap import Heap
+from writing_service.diffusion.device.profiles import (
     COSTS,
     FOR_FIXED_SIZES,
     OptimizationProfile,
     choose_profile,
     recommended_batch_size,
 )
-from writing_service.diffusion.sensors import GIB, SensorReading, read_sensors
-from writing_service.diffusion.tuning import Tuning, offload, tune
+from writing_service.diffusion.device.sensors import GIB, SensorReading, read_sensors
+from writing_service.diffusion.device.tuning import Tuning, offload, tune
+from writing_service.diffusion.doors import GPUMemory, GPUStatus
 
 __all__ = ["DeviceInfo", "GPUManager", "GPUMemory", "GPUStatus", "OptimizationProfile"]
 

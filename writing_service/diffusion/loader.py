@@ -15,15 +15,15 @@ import transformers
 from writing_service.config import CacheSettings, ModelSettings
 from writing_service.diffusion.assembly import COMPILED_SIZE, Drawing, Networks, PipelineAssembly
 from writing_service.diffusion.cache import LoadedModel, ModelCache
-from writing_service.diffusion.capacity import Machine
-from writing_service.diffusion.detectors import LearnedDetector
+from writing_service.diffusion.checkpoints.capacity import Machine
+from writing_service.diffusion.checkpoints.hub import HuggingFaceHub, ModelHub, create_cache_folders
+from writing_service.diffusion.checkpoints.locating import at_hand, obstacles
+from writing_service.diffusion.checkpoints.parts import base_parts, controlnet_parts, parts_of
+from writing_service.diffusion.checkpoints.schedulers import check_scheduler
+from writing_service.diffusion.detection.detectors import LearnedDetector
 from writing_service.diffusion.doors import NOTHING_DRAWN, Workload
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.hub import HuggingFaceHub, ModelHub, create_cache_folders
-from writing_service.diffusion.locating import at_hand, obstacles
-from writing_service.diffusion.parts import base_parts, controlnet_parts, parts_of
 from writing_service.diffusion.pipeline import MultiControlNetPipeline
-from writing_service.diffusion.schedulers import check_scheduler
 from writing_service.digests import digest_of
 from writing_service.errors import ModelsUnavailable
 from writing_service.types import ConditioningKind, Size

@@ -8,13 +8,13 @@ from typing import Any
 
 from PIL import Image
 
-from writing_service.diffusion.denoising import Denoiser
+from writing_service.diffusion.denoising.denoiser import Denoiser
+from writing_service.diffusion.denoising.engine import DenoisingEngine
+from writing_service.diffusion.denoising.orders import Report
+from writing_service.diffusion.denoising.texts import TokenCounter
 from writing_service.diffusion.doors import GenerationParams, OnProgress, Progress, Workload
-from writing_service.diffusion.engine import DenoisingEngine
 from writing_service.diffusion.fake import FakeLoader, FakePipeline
 from writing_service.diffusion.gpu import GPUManager
-from writing_service.diffusion.orders import Report
-from writing_service.diffusion.texts import TokenCounter
 from writing_service.errors import FieldError, InvalidRequest
 from writing_service.types import ConditioningKind, DrawnImages, GenerationJob
 

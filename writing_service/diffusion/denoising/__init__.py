@@ -1,0 +1,1 @@
+"""From noise to pictures: many of them at once, step by step."""

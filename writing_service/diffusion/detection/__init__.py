@@ -1,0 +1,1 @@
+"""Learned conditioning methods: the networks that look at the word."""

@@ -1,0 +1,1 @@
+"""The machine that draws: what it is, what it holds, how networks are made quick on it."""
