@@ -18,7 +18,10 @@ BLOCK = "BasicTransformerBlock"
 
 
 def plain(bench: Bench) -> None:
-    """As its documentation writes it, but for the models, which stay on the device: it lets them come and go."""
+    """As its documentation writes it, but for the models, which stay on the device: it lets them come and go.
+
+    One picture and four, as far as `batches` names them.
+    """
     options = bench.options
     peer = _peer(bench)
     for side, pictures in ((options.side, 1), (options.side, 4), (options.side // 2, 1)):
