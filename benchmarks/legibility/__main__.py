@@ -26,7 +26,7 @@ from benchmarks.legibility.records import (
     Records,
 )
 from benchmarks.legibility.report import plot, put_into, table
-from benchmarks.legibility.words import WORDS, Word, some
+from benchmarks.legibility.words import WORDS, Word, some, unread
 from writing_service import legibility
 from writing_service.app import assemble_generator
 from writing_service.config import load_settings
@@ -113,7 +113,7 @@ async def _record(
     score = LegibilityScorer(drawn).score(picture)
     reading = await asyncio.to_thread(read_word, picture, drawn)
     if reading is None:
-        raise SystemExit(f"Nothing here reads {word.script}; see benchmarks/legibility/words.py.")
+        raise RuntimeError(f"{word.text} is read as {drawn.script}, which nothing here reads.")
     told = result.metadata["legibility"]["pictures"][0]
     return Record(
         word.text,
@@ -133,6 +133,9 @@ async def run(options: Options) -> None:
     """Measure what is wanted, then report it."""
     records = Records(options.out / f"{_fingerprint()}.jsonl")
     words, styles = some(options.words), STYLES[: options.styles]
+    if scripts := unread(words):
+        told = ", ".join(scripts)
+        raise SystemExit(f"Nothing here reads {told}; see benchmarks/legibility/words.py.")
     bench, began = Bench(records), time.monotonic()
     for number, word in enumerate(words):
         for index, style in enumerate(styles):

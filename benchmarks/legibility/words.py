@@ -4,7 +4,11 @@ tesseract needs its data for all of them (Debian: tesseract-ocr-amh, -ara, -ben,
 -hye, -jpn, -kan, -kat, -kor, -mal, -pan, -rus, -tam, -tel, -tha).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from writing_service.legibility.reading import READERS, Reader
+from writing_service.rendering.scripts import script_of
 
 _WORDS = {
     "Han": "猫 cat, 学习 study, 火箭 rocket, 蝴蝶 butterfly, 西瓜 watermelon",
@@ -60,3 +64,10 @@ def some(count: int) -> list[Word]:
     """So many of them, spread over the scripts."""
     by_turns = sorted(WORDS, key=lambda word: (word.number % 5, word.number))
     return sorted(by_turns[:count], key=lambda word: word.number)
+
+
+def unread(words: Sequence[Word], readers: Sequence[Reader] = READERS) -> list[str]:
+    """Their scripts, by Unicode's names, that no reader knows that is here."""
+    here = [reader for reader in readers if not reader.missing()]
+    scripts = dict.fromkeys(script_of(word.text[0]) for word in words)
+    return [one for one in scripts if not any(reader.language_for(one, "") for reader in here)]

@@ -1,12 +1,13 @@
 """The words of the legibility benchmark, its records that can be cut short, its report."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.legibility.records import AFTER, BEFORE, GATED, PLAIN, Key, Record, Records
 from benchmarks.legibility.report import plot, put_into, table
-from benchmarks.legibility.words import WORDS, some
+from benchmarks.legibility.words import WORDS, some, unread
 from writing_service.scene.pictograms import PictogramLibrary
-from writing_service.types import Meaning
+from writing_service.types import Meaning, Pixels
 
 
 def record(text: str, condition: str, score: float, distance: float) -> Record:
@@ -33,6 +34,30 @@ def test_a_hundred_words_in_twenty_scripts_have_subjects():
     assert all(library.find(Meaning(word.meaning)) for word in WORDS)
     assert len({word.script for word in some(20)}) == 20
     assert some(100) == list(WORDS)
+
+
+class Parrot:
+    """A reader that needs nothing, or something that is not here, and knows two scripts."""
+
+    name = "parrot"
+
+    def __init__(self, needs: str | None = None) -> None:
+        self._needs = needs
+
+    def missing(self) -> str | None:
+        return self._needs
+
+    def language_for(self, script: str, language: str) -> str | None:
+        return "own" if script in ("Latin", "Han") else None
+
+    def texts(self, crop: Pixels, length: int, language: str) -> Iterator[str]:
+        yield from ()
+
+
+def test_scripts_that_nothing_reads_are_told_before_anything_is_drawn():
+    words = [word for word in WORDS if word.script in ("Han", "Latin", "Thai")]
+    assert unread(words, [Parrot()]) == ["Thai"]
+    assert unread(words, [Parrot(needs="seeds")]) == ["Han", "Latin", "Thai"]
 
 
 def test_a_run_goes_on_where_it_was_stopped(tmp_path: Path):
