@@ -51,6 +51,7 @@ def test_kubernetes_takes_rays_pods(name: str):
     metadata = {"name": name, "labels": {}}
     template = ray_pods()[name]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    assert template["spec"]["containers"]
     kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
 
 

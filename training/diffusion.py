@@ -152,7 +152,7 @@ def train_diffusion(
     )
     parts = {"networks": networks, "average": average, "optimizer": optimizer}
     stage = Stage("diffusion", folder, minutes, parts)
-    store.update()
+    store.update()  # the coupling is learnt from what there is now
     learning = _Learning(store, networks, optimizer, serving, device)
     recorder = Recorder(device)
     sizes = np.random.default_rng(4 + stage.step)

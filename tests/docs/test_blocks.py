@@ -102,10 +102,12 @@ PYTHON = [
 def test_a_python_block_runs(block: Block, server: httpx.Client, tmp_path: Path):
     text = here(block.text, server)
     code = compile(text, str(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, Any] = {"__name__": "docs"}
     with chdir(tmp_path):
-        result = eval(code, {"__name__": "docs"})
+        result = eval(code, names)
         if inspect.iscoroutine(result):
             asyncio.run(result)
+    assert names.keys() - {"__name__", "__builtins__"}  # what it imported and made
 
 
 def _make(words: list[str], _: Mapping[str, Any]) -> None:
